@@ -85,12 +85,20 @@ class Loopback:
         return shape(vendor, vectors, body, sum(map(self.count, texts))), texts
 
     def written(self, body: dict[str, Any]) -> tuple[Any, list[str]]:
-        """Queries of the document that stands last in the chat: its words, one after the other."""
+        """Queries of the document that stands last in the chat: its words, one after the other; of
+        a query and a document, how relevant it is, from 0 to 2.
+        """
         asked = body["messages"][-1]["content"]
-        count = int(asked.split(maxsplit=2)[1])
-        document = asked.rpartition("Document:\n")[2]
-        queries = [f"query {at} about {' '.join(document.split()[at:][:4])}" for at in range(count)]
-        content = json.dumps({"queries": queries})
+        if asked.startswith("Query: "):
+            query, _, document = asked.removeprefix("Query: ").partition("\n\nDocument: ")
+            content = str(round(2 * relevance(query, document)))
+        else:
+            count = int(asked.split(maxsplit=2)[1])
+            document = asked.rpartition("Document:\n")[2]
+            queries = [
+                f"query {at} about {' '.join(document.split()[at:][:4])}" for at in range(count)
+            ]
+            content = json.dumps({"queries": queries})
         read, wrote = self.count(asked), self.count(content)
         usage = {"prompt_tokens": read, "completion_tokens": wrote, "total_tokens": read + wrote}
         message = {"role": "assistant", "content": content}
@@ -195,12 +203,14 @@ def spoil(answer: Any, fault: str) -> None:
 def spoil_chat(message: dict[str, Any], fault: str) -> None:
     """Make what was written another: with a query less, in a fence, cut off, or no JSON."""
     whole = message["content"]
+    if fault == "prose":
+        message["content"] = "I would rather not."
+        return
     fewer = json.dumps({"queries": [*json.loads(whole)["queries"][:1], None, "", "x" * 900]})
     message["content"] = {
         "short": fewer,
         "fenced": f"Here you are:\n```json\n{whole}\n```\nMore?",
         "broken": whole[:-9],
-        "prose": "I would rather not.",
     }[fault]
 
 

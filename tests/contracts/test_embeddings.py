@@ -134,6 +134,9 @@ class Numbered:
 
     document_tokens = query_tokens
 
+    def document_parts(self) -> None:
+        return None
+
 
 def test_the_registry_contracts_and_this_suite_know_the_same_kinds() -> None:
     assert set(EMBEDDINGS) == set(MAKERS) == set(ORACLES) == set(CONTRACT_KINDS)

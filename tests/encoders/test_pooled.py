@@ -10,6 +10,7 @@ from nearfield.errors import ContractError
 TEXTS = ["abc def ghi", "", "one two three four"]
 
 
+@pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 def test_documents_are_pooled_and_queries_are_not() -> None:
     encoder = PooledTokens(CountingTokens(), 3)
     whole = CountingTokens().encode(TEXTS, "document")

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from transformers import AutoModel
 
 from nearfield.cli.opened import ran_by
 from nearfield.encoders.load import load
 from nearfield.encoders.spec import ModelSpec
 from nearfield.errors import ContractError
 from nearfield.runtimes.options import OpenOptions
+from static_models import model2vec_folder
 from tiny import tiny_model
 
 
@@ -95,3 +98,44 @@ def test_a_spec_is_named_and_found_again(tiny: Path, monkeypatch: pytest.MonkeyP
     assert spec.options(OpenOptions("native", "int8", "cpu")) == OpenOptions(
         "torch", "bfloat16", "cpu"
     )
+
+
+def test_a_contract_may_be_changed(tmp_path: Path) -> None:
+    """Each by what the states say: pooled by hand, and at its own length."""
+    folder = tiny_model(tmp_path / "mean")
+    states = AutoModel.from_pretrained(folder).eval()
+    texts = ["a cat in the sun", "tax law"]
+    for runtime in ("native", "torch"):
+        model = load(f"{folder}@{runtime},pooling=cls,normalise=no,similarity=dot")
+        assert (model.contract.pooling, model.contract.similarity) == ("cls", "dot")
+        made = model.encode(texts)
+        for row, text in enumerate(texts):
+            ids = torch.tensor(model.tokenise([text], "query").ids[None].astype(np.int64))
+            with torch.inference_mode():
+                first = states(ids).last_hidden_state[0, 0].numpy()
+            np.testing.assert_allclose(made[row], first, atol=2e-4)
+    plain, euclidean = load(folder), load(f"{folder}@similarity=euclidean")
+    np.testing.assert_array_equal(plain.encode(texts).vectors, euclidean.encode(texts).vectors)
+    assert plain.facts("query") == euclidean.facts("query")  # which share their vectors
+    assert plain.facts("query") != load(f"{folder}@pooling=cls").facts("query")
+    assert ModelSpec.parse("minilm@pooling=cls").short == "minilm@pooling=cls"
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("minilm@pooling=first", "pooling is 'first'; wanted one of cls, last"),
+        ("minilm@similarity=cosin", "Did you mean 'cosine'"),
+        ("minilm@normalise=maybe", "normalise is 'maybe'; wanted one of yes, no"),
+        ("openai:text-embedding-3-small@pooling=cls", "how it runs is up to its server"),
+    ],
+)
+def test_a_change_that_there_is_not(spec: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    with pytest.raises(ContractError, match=said):
+        load(spec)
+
+
+def test_what_pools_nothing_is_not_changed(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match="leave out pooling"):
+        load(f"{model2vec_folder(tmp_path / 'static')}@pooling=cls")

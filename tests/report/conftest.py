@@ -9,14 +9,26 @@ import functools
 import hashlib
 import json
 import sysconfig
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from nearfield.data.collection import Collection
+from nearfield.errors import MatryoshkaWarning
+from nearfield.evaluate.analysis.look import look
+from nearfield.evaluate.compare import compare
+from nearfield.evaluate.task import Options
+from nearfield.types.comparison import Comparison
+from nearfield.types.evaluation.look import Look
 from nearfield.types.verdict import Estimate, Forgotten, Side, Verdict
+from tiny import WORDS, tiny_model
+
+ALERT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 MODULES = (
     "json/decoder",
@@ -455,3 +467,31 @@ def verdict() -> Verdict:
         queries_needed=41,
         forgotten=forgotten,
     )
+
+
+@pytest.fixture(scope="session")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, Look]:
+    """Two tiny models at several sizes on documents in groups, one of which is markup."""
+    home = tmp_path_factory.mktemp("evaluated")
+    folders = [tiny_model(home / name, seed=at) for at, name in enumerate(("one", "two"))]
+    words = WORDS[4:64]
+    documents = [
+        {"id": f"d{at}", "title": "", "text": " ".join(words[at : at + 5]), "group": words[at % 3]}
+        for at in range(50)
+    ]
+    documents[7]["text"] += f" {ALERT}"
+    queries = [
+        {"id": f"q{at}", "text": " ".join(words[at : at + 3]), "group": ""} for at in range(50)
+    ]
+    queries[7]["text"] += f" {ALERT}"
+    judgements = [
+        {"query": f"q{at}", "document": f"d{at}", "relevance": 1, "split": "test"}
+        for at in range(50)
+    ]
+    tables = (pa.Table.from_pylist(rows) for rows in (documents, queries, judgements))
+    split = Collection("topics", *tables).split("test")
+    models = [str(folder) for folder in folders]
+    options = Options(dims=(1.0, 0.5, 0.25), storages=("float32", "int8", "binary"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MatryoshkaWarning)  # the models are not trained to be cut
+        return compare(models, split, options=options), look(models, split)

@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
+from nearfield.report.evaluation.page import write_evaluation
 from nearfield.report.page import write_report
+from nearfield.types.comparison import Comparison
+from nearfield.types.evaluation.look import Look
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium drives the browser")
 pytest.importorskip("plotly")
@@ -108,6 +111,38 @@ def test_it_is_drawn_fits_and_loads_nothing(
     assert len(drawn) == 7
     assert min(drawn) > 0
     assert browser.execute_script(WIDER) == []
+    assert browser.get_log("browser") == []
+    assert [
+        url for url in requested(browser) if not url.startswith(("file:", "data:", "blob:"))
+    ] == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_of_a_comparison(
+    browser: Any, evaluated: tuple[Comparison, Look], tmp_path: Path, width: int
+) -> None:
+    path = tmp_path / "page.html"
+    write_evaluation(path, *evaluated)
+    show(browser, path, width=width)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    marks = (
+        "return [...document.querySelectorAll('[data-plot]')].map(n => "
+        "n.querySelectorAll('svg.main-svg path').length)"
+    )
+    drawn = browser.execute_script(marks)
+    assert len(drawn) == 5
+    assert min(drawn) > 0
+    assert browser.execute_script(WIDER) == []
+    plot = "document.querySelector('[data-plot=map]')"
+    trace = f"{plot}.data.findIndex((one) => one.customdata.flat().join().includes('alert'))"
+    point = f"{plot}.data[{trace}].customdata.findIndex((one) => one[0].includes('alert'))"
+    browser.execute_script(
+        f"Plotly.Fx.hover({plot}, [{{curveNumber: {trace}, pointNumber: {point}}}])"
+    )
+    label = "return document.querySelector('[data-plot=map] .hovertext')?.textContent"
+    wait(lambda: browser.execute_script(label))
+    assert "alert(1)" in browser.execute_script(label)
+    assert browser.execute_script("return document.querySelectorAll('img, script').length") == 3
     assert browser.get_log("browser") == []
     assert [
         url for url in requested(browser) if not url.startswith(("file:", "data:", "blob:"))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,8 @@ from nearfield.retrieval.explain import Asked
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.explained import Match
 from nearfield.similarity.sparse import Sparse
+from static_models import model2vec_folder
+from tiny import tiny_model
 
 TEXTS = [
     "The cat sleeps on the mat.",
@@ -156,7 +159,59 @@ def test_tokens_meet_the_closest_by_a_plain_loop(
             )
 
 
-def test_several_kinds_give_what_each_adds_and_dense_vectors_alone_give_nothing() -> None:
+@pytest.mark.parametrize(
+    ("similarity", "normalise"), [("cosine", True), ("cosine", False), ("dot", False)]
+)
+def test_a_mean_over_tokens_is_told_apart_exactly(
+    tmp_path: Path, similarity: str, normalise: bool
+) -> None:
+    """Each token's part against transformers' own states, and the sum against the score."""
+    from transformers import AutoModel
+
+    folder = tiny_model(tmp_path / "tiny", normalise=normalise)
+    encoder = load(folder)
+    made = encoder.encode(["a cat in the sun", "tax law of the court"])
+    query, documents = (
+        replace(part, similarity=similarity) for part in (made, encoder.encode(TEXTS))
+    )
+    states = AutoModel.from_pretrained(folder).eval()
+    for place, text in enumerate(TEXTS):
+        asked = Asked(encoder, "a cat in the sun", query[:1])
+        matches = explain(asked, documents, place, text=text)
+        score = query.scores(documents)[0, place]
+        assert sum(match.score for match in matches) == pytest.approx(score, abs=1e-5)
+        ids = encoder.tokenise([text], "document").ids
+        assert [match.document for match in matches] == encoder.names(ids.tolist())
+        with torch.inference_mode():
+            own = states(torch.tensor(ids[None].astype(np.int64))).last_hidden_state[0].numpy()
+        parts = own @ np.asarray(query)[0] / len(own)
+        scale = score / parts.sum()
+        np.testing.assert_allclose([match.score for match in matches], parts * scale, atol=1e-4)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "max"])
+def test_another_pooling_is_no_sum_over_tokens(tmp_path: Path, pooling: str) -> None:
+    encoder = load(tiny_model(tmp_path / "tiny", pooling=pooling))
+    vectors = encoder.encode(TEXTS)
+    assert explain(Asked(encoder, TEXTS[0], vectors[:1]), vectors, 1, text=TEXTS[1]) == []
+
+
+def test_a_static_model_and_a_prompt_that_is_not_pooled_are_told_apart_too(tmp_path: Path) -> None:
+    pooling = {"embedding_dimension": 32, "pooling_mode": "mean", "include_prompt": False}
+    prompts = {"prompts": {"document": "passage : "}}
+    files = {"1_Pooling/config": pooling, "config_sentence_transformers": prompts}
+    prompted = tiny_model(tmp_path / "prompted", **files)
+    for encoder in (load(model2vec_folder(tmp_path / "static")), load(prompted)):
+        query, documents = encoder.encode(["cat"], "query"), encoder.encode(TEXTS, "document")
+        asked = Asked(encoder, "cat", query)
+        for place in (0, 1, 3):
+            matches = explain(asked, documents, place, text=TEXTS[place])
+            assert "passage" not in [match.document for match in matches]
+            total = sum(match.score for match in matches)
+            assert total == pytest.approx(query.scores(documents)[0, place], abs=1e-5)
+
+
+def test_several_kinds_give_what_each_adds_and_dense_vectors_of_unknown_make_nothing() -> None:
     encoder = CountingFused()
     query, documents = encoder.encode([QUERY], "document"), encoder.encode(TEXTS, "document")
     matches = explain(Asked(encoder, QUERY, query), documents, 0, text=TEXTS[0])

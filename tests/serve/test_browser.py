@@ -14,8 +14,12 @@ from typing import Any
 import pytest
 
 import nearfield as nf
+from nearfield.evaluate.judging.judgements import Judgements
+from nearfield.evaluate.judging.pool import pool
+from nearfield.evaluate.judging.session import Session
 from nearfield.retrieval.searchable import Plan
 from nearfield.serve.app import application
+from nearfield.serve.judging.app import judging_app
 from serving import models_of, prompted, running
 from towers import images_of_each_kind, tiny_towers
 
@@ -162,3 +166,85 @@ def test_results_that_are_images(browser: Any, tmp_path: Path) -> None:
         assert "data:" not in browser.find_element(By.ID, "hits").text
     said = [line for line in browser.get_log("browser") if line["level"] == "SEVERE"]
     assert [line for line in said if "favicon" not in line["message"]] == []
+
+
+def test_the_page_of_a_judge(browser: Any, tmp_path: Path) -> None:
+    """Judged by keys and by clicks, taken back, resumed; nobody else gets in."""
+    import urllib.error
+    import urllib.request
+
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    items = pool(["bm25"], DOCUMENTS, queries=queries(tmp_path), k=3)
+    assert len(items) == 4
+    judgements = Judgements(tmp_path / "judgements.tsv")
+
+    def text(selector: str) -> str:
+        script = "return document.querySelector(arguments[0]).innerText"
+        return str(browser.execute_script(script, selector))
+
+    def press(key: str, count: str) -> None:
+        browser.find_element(By.TAG_NAME, "body").send_keys(key)
+        WebDriverWait(browser, 20).until(lambda _: text("#count") == count)
+
+    def status(address: str, **how: Any) -> int:
+        try:
+            return int(urllib.request.urlopen(urllib.request.Request(address, **how)).status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
+    with running(judging_app(Session(items, judgements, "anna"), "secret")) as address:
+        browser.get_log("performance")
+        browser.get(f"{address}/secret/")
+        WebDriverWait(browser, 20).until(lambda _: text("#count") == "0 of 4")
+        seen = []
+        for place, key in enumerate("1010", 1):
+            seen.append((text("#query"), text("#text")))
+            if place == 2:
+                browser.find_element(By.CSS_SELECTOR, "#grades button").click()
+                WebDriverWait(browser, 20).until(lambda _: text("#count") == "2 of 4")
+                press(Keys.BACKSPACE, "2 of 4")
+                WebDriverWait(browser, 20).until(
+                    lambda _: (text("#query"), text("#text")) == seen[1]
+                )
+                pressed = "return document.querySelectorAll('#grades [aria-pressed=true]').length"
+                assert browser.execute_script(pressed) == 1
+                press("0", "2 of 4")
+            else:
+                press(key, f"{place} of 4")
+        assert seen == [(item.query_text, item.text) for item in items]
+        WebDriverWait(browser, 20).until(lambda _: "Everything is judged" in text("#done"))
+        for width in (390, 1280):
+            size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            browser.get(f"{address}/secret/")
+            assert browser.execute_script(WIDER) == []
+        assert browser.execute_script("return document.querySelectorAll('img').length") == 0
+        body = {"data": b'{"item": 0, "relevance": 1}'}
+        stated = {"Content-Type": "application/json"}
+        assert status(f"{address}/wrong/next") == 404
+        assert status(f"{address}/secret/next", headers={"Host": "example.org"}) == 400
+        other = {**stated, "Origin": "http://example.org"}
+        assert status(f"{address}/secret/judge", **body, headers=other) == 403
+        assert status(f"{address}/secret/judge", data=b"x" * 2000, headers=stated) == 413
+        far = {"data": b'{"item": 9, "relevance": 1}', "headers": stated}
+        assert status(f"{address}/secret/judge", **far) == 422
+        assert status(f"{address}/secret/judge", **body, headers=stated) == 200
+    messages = [json.loads(line["message"])["message"] for line in browser.get_log("performance")]
+    sent = [
+        event["params"]["request"]["url"]
+        for event in messages
+        if event["method"] == "Network.requestWillBeSent"
+    ]
+    assert [place for place in sent if not place.startswith((address, "data:"))] == []
+    grades = Judgements(judgements.path).by_judge["anna"]
+    assert [grades[item.query, item.document] for item in items] == [1, 0, 1, 0]
+
+
+def queries(folder: Path) -> Path:
+    path = folder / "queries.txt"
+    path.write_text("the court\na song and a dog\n")
+    return path

@@ -27,6 +27,7 @@ from nearfield.cli.shell.decision import ASKED, decides
 from nearfield.cli.shell.trust import trusted
 
 if TYPE_CHECKING:
+    from nearfield.evaluate.task import Options, Task
     from nearfield.types.comparison import Comparison
     from nearfield.types.evaluation.decision import Limits
 
@@ -153,7 +154,7 @@ def evaluate(
         nearfield evaluate minilm --on my-data --dims 384,128 --dtype float32,int8 --margin .01
         nearfield evaluate minilm --on beir/scifact --fuse --measure ndcg@10 --run-folder
             runs/scifact
-        nearfield evaluate minilm bge-small --on my-data --trade-off
+        nearfield evaluate minilm bge-small --on my-data --trade-off --report page.html
         nearfield evaluate minilm minilm@torch,bfloat16 tfidf --on my-data
         nearfield evaluate minilm bm25 --on my-data --rerank ./cross-encoder --depth 50
         nearfield evaluate minilm --on pairs.csv --json
@@ -161,10 +162,14 @@ def evaluate(
     """
     from nearfield.evaluate.analysis.trade_off import SHARES, STORED
     from nearfield.evaluate.compare import compare
+    from nearfield.evaluate.open_task import open_task
     from nearfield.evaluate.task import Options
+    from nearfield.store.atomic import check_writable
 
     asked = ASKED.get()
-    trade_off = asked["trade_off"]
+    trade_off, report = asked["trade_off"], asked["report"]
+    if report is not None:
+        check_writable(report)
     limits = _limits(asked)
     options = Options(
         split=split,
@@ -181,10 +186,10 @@ def evaluate(
         run_folder=run_folder,
         trust_remote_code=trusted(),
     )
+    opened = open_task(on, task, options=options, models=models)
     comparison = compare(
         models,
-        on,
-        task=task,
+        opened,
         measure=measure,
         measures=items(measures) or None,
         allow=allow or (),
@@ -192,10 +197,14 @@ def evaluate(
         bars=progress_bar,
     )
     comparison = _decided(comparison, limits, asked["margin"])
+    if report is not None:
+        _write_page(report, comparison, models, opened, options)
     if json:
         emit_json(comparison)
         return
     _show(comparison, named=bool(measures))
+    if report is not None:
+        err.print(f"written: {report}", highlight=False)
     if run_folder is not None:
         err.print(f"written: {run_folder}", highlight=False)
     show_next(_next(comparison, models, shlex.quote(on) + RESTATED.get()))
@@ -223,6 +232,19 @@ def _decided(comparison: Comparison, limits: Limits, margin: float | None) -> Co
     if limits == NONE and margin is None:
         return comparison
     return replace(comparison, decision=decide(comparison, limits, margin=margin))
+
+
+def _write_page(
+    page: Path, comparison: Comparison, models: list[str], task: Task, options: Options
+) -> None:
+    from nearfield.evaluate.analysis.look import look
+    from nearfield.evaluate.encoders import row_names
+    from nearfield.report.evaluation.page import write_evaluation
+
+    named = row_names(models)
+    best_first = dict.fromkeys(row.model for row in comparison.rows if row.model in named)
+    found = look([named[name] for name in best_first], task, options=options, bars=progress_bar)
+    write_evaluation(page, comparison, found)
 
 
 def _next(comparison: Comparison, models: list[str], data: str) -> str:

@@ -108,7 +108,8 @@ def search(
 
     --explain lists what a score is made of: of BM25 and sparse models the terms that query and
     document share, and the query's that found nothing; of multi-vector ones each of the query's
-    tokens with the document's closest. A dense model's or cross-encoder's has no parts.
+    tokens with the document's closest; of dense ones that pool by the mean the document's tokens,
+    exactly. Other dense models' and cross-encoders' have no parts.
 
     Examples:
 
@@ -302,12 +303,8 @@ def _summed(part: str, matches: list[Match]) -> str:
     """The largest matches of a part of a score as a sum, in brackets where the part has a name."""
     largest = sorted(matches, key=lambda match: -match.score)
     rest = largest[SHOWN_MATCHES:]
-    shown = [f"{_pair(match)} {match.score:.4f}" for match in largest[:SHOWN_MATCHES]]
+    shown = [f"{match.name} {match.score:.4f}" for match in largest[:SHOWN_MATCHES]]
     if rest:
         shown.append(f"{len(rest)} more {sum(match.score for match in rest):.4f}")
     total = " + ".join(shown)
     return f"{part} ({total})" if part else total
-
-
-def _pair(match: Match) -> str:
-    return match.query if match.query == match.document else f"{match.query} ~ {match.document}"

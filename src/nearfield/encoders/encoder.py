@@ -15,7 +15,7 @@ from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.errors import ContractError, InputError, ModelError
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.types.arrays import Positions
+from nearfield.types.arrays import Floats, Positions
 from nearfield.types.contract import Contract
 from nearfield.types.forecast import Forecast
 from nearfield.types.item import Item, is_image_url
@@ -176,6 +176,12 @@ class Encoder(ABC, Generic[E]):
     def read(self, item: str, role: Role) -> list[str] | None:
         """What each vector of the multi-vector embedding of `item` stands for, in order; None where
         the encoder cannot tell.
+        """
+        return None
+
+    def token_parts(self, item: str, role: Role) -> tuple[list[str], Floats] | None:
+        """What the dense vector of `item` is the sum of, up to its length: the k tokens and a
+        vector for each, (k, dim) float32. None where it is no such sum.
         """
         return None
 

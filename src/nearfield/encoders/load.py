@@ -57,6 +57,8 @@ def load(
         from nearfield.encoders.remote.encoder import RemoteEncoder
 
         return RemoteEncoder.open(spec, address)
+    if spec.changes:
+        return load_text_encoder(name, options)
     if (remote := _adapted_remote(spec)) is not None:
         return remote
     if is_lexical(spec.name) and spec.task is None:
@@ -109,7 +111,7 @@ def load_text_encoder(name: str | Path, options: OpenOptions = DEFAULTS) -> Text
             f"{name}: dim= is for models behind an API; a local model's vectors are cut where they "
             "are used"
         )
-    encoder = _opened(spec.name, spec.options(options))
+    encoder = _opened(spec, spec.options(options))
     if spec.task is None:
         return encoder
     return encoder.instructed(spec.task)
@@ -161,11 +163,14 @@ def _adapted_remote(spec: ModelSpec) -> Encoder[Any] | None:
     return Adapted(RemoteEncoder.open(known, address), adapter)
 
 
-def _opened(name: str, options: OpenOptions) -> TextEncoder[Any]:
+def _opened(spec: ModelSpec, options: OpenOptions) -> TextEncoder[Any]:
     from nearfield.encoders.adapter import is_adapter, read_adapter
 
+    name, changes = spec.name, dict(spec.changes)
     if not is_adapter(name):
-        return TextEncoder.open(model_path(name), options)
+        return TextEncoder.open(model_path(name), options, changes=changes)
+    if changes:
+        raise ContractError(f"{name}: is an adapter of vectors as they are; leave out {spec.after}")
     adapter, source, files = read_adapter(name)
     base = TextEncoder.open(model_path(source), options)
     if model_hash(base.folder.path) != files:

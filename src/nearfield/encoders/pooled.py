@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nearfield.data.trained_on import TrainedOn
+from nearfield.encoders.encoded import encoded
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError
 from nearfield.similarity import EMBEDDINGS
@@ -22,6 +23,7 @@ class PooledTokens(Encoder[MultiVector]):
     """
 
     roles_differ = True
+    worth_caching = False  # the whole ones are kept, from which every factor is pooled
 
     def __init__(self, encoder: Encoder[Any], factor: int) -> None:
         name = encoder.contract.name
@@ -40,21 +42,15 @@ class PooledTokens(Encoder[MultiVector]):
         self.contract = encoder.contract
 
     @property
-    def identity(self) -> dict[str, str] | None:
-        own = self.encoder.identity
-        if own is None:
-            return None
-        return {**own, "pooled": str(self.factor)}
-
-    @property
     def trained_on(self) -> TrainedOn:
         return self.encoder.trained_on
 
     def encode_as(
         self, role: Role, items: Sequence[str], *, progress: Progress = silent
     ) -> MultiVector:
-        made: MultiVector = self.encoder.encode(items, role, progress=progress)
-        return made if role == QUERY else made.pool(self.factor)
+        whole: Any = encoded(self.encoder, items, role, progress=progress)
+        made: MultiVector = whole if role == QUERY else whole.pool(self.factor)
+        return made
 
     def read(self, item: str, role: Role) -> list[str] | None:
         """It cannot tell of a text whose tokens are pooled."""

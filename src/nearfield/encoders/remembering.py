@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nearfield.data.trained_on import TrainedOn
+from nearfield.encoders.encoded import encoded
 from nearfield.encoders.encoder import Encoder
 from nearfield.types.forecast import Forecast
 from nearfield.types.progress import Progress, silent
@@ -20,8 +21,8 @@ from nearfield.types.usage import Usage
 class Remembering(Encoder[Any]):
     """`encoder`, called `name`, whose embeddings are kept in memory as long as it lives.
 
-    One text alone is made again, which is how a query is timed. `characters` and `seconds` are
-    those of what was made together.
+    One text alone is made again, which is how a query is timed. `characters` are those of what was
+    made together, and `seconds` what that took, now or where it is from the vector cache then.
     """
 
     def __init__(self, encoder: Encoder[Any], name: str) -> None:
@@ -52,7 +53,7 @@ class Remembering(Encoder[Any]):
         missing = list(dict.fromkeys(item for item in items if item not in places))
         if missing or role not in self._made:
             started = time.perf_counter()
-            part: Any = self.encoder.encode_as(role, missing, progress=progress)
+            part: Any = encoded(self.encoder, missing, role, progress=progress)
             seconds = part.usage.seconds or time.perf_counter() - started
             self.seconds += seconds
             self.characters += sum(map(len, missing))

@@ -14,7 +14,14 @@ from nearfield.errors import ContractError, nearest
 from nearfield.runtimes import RUNTIMES
 from nearfield.runtimes.options import PRECISIONS, OpenOptions
 from nearfield.store.inside import possible
+from nearfield.types.contract import POOLINGS, SIMILARITIES
 
+CHANGES: dict[str, dict[str, Any]] = {
+    "pooling": {name: name for name in POOLINGS},
+    "similarity": {name: name for name in SIMILARITIES},
+    "normalise": {"yes": True, "no": False},
+}
+"""What of a contract a spec may change, and the values by their words."""
 DEVICES = ("cpu", "cuda", "mps")
 _TASK = re.compile(r"(?s)([^@]*)@(?:([^@]*?),)?task=(.*)")
 _CHUNKS = re.compile(r"[@,](?:chunk|late)=[^,]*")
@@ -23,8 +30,8 @@ _CHUNKS = re.compile(r"[@,](?:chunk|late)=[^,]*")
 @dataclass(frozen=True)
 class ModelSpec:
     """A model's own name and what a spec says behind it: what runs the model, None where nothing is
-    said, the task that it is told before each query, the dim that its API is asked for, and how it
-    cuts documents into chunks.
+    said, the task that it is told before each query, the dim that its API is asked for, how it
+    cuts documents into chunks, and what of its contract is changed.
 
     `after` is all that stands behind the name.
     """
@@ -37,6 +44,7 @@ class ModelSpec:
     after: str = ""
     dim: int | None = None
     chunking: Chunking | None = None
+    changes: tuple[tuple[str, Any], ...] = ()
 
     @classmethod
     def parse(cls, text: str | Path) -> ModelSpec:
@@ -44,8 +52,10 @@ class ModelSpec:
 
         After an @ stand a runtime, a precision and a device with commas between, as in
         `minilm@torch,bfloat16`, and last a task in words, as in `e5@task=Given a claim, find what
-        proves it`. `chunk=` and `late=` take a `Chunking`, as in `minilm@chunk=sentences:200`. A
-        file or folder of this name is taken as it is. Raises ContractError for any other word, and
+        proves it`. `chunk=` and `late=` take a `Chunking`, as in `minilm@chunk=sentences:200`;
+        `pooling=`, `similarity=` and `normalise=` (yes, no) use a dense model otherwise than it is
+        meant to be, as in `minilm@pooling=cls,similarity=dot`. A file or folder of this name is
+        taken as it is. Raises ContractError for any other word, and
         as `Chunking.parse` does.
         """
         text = str(text)
@@ -59,8 +69,10 @@ class ModelSpec:
             task = None
             if not at:
                 return cls(text)
-        said = dict(_meaning(word, text) for word in words.split(",")) if words else {}
-        return cls(name, **said, task=task, after=text[len(name) :])
+        meant = [_meaning(word, text) for word in words.split(",")] if words else []
+        changes = tuple(each for each in meant if each[0] in CHANGES)
+        said = dict(each for each in meant if each[0] not in CHANGES)
+        return cls(name, **said, task=task, after=text[len(name) :], changes=changes)
 
     def options(self, options: OpenOptions) -> OpenOptions:
         """The options, with what the spec says instead of what they do."""
@@ -104,6 +116,12 @@ def _meaning(word: str, text: str) -> tuple[str, Any]:
         return "dim", int(number)
     if name in ("chunk", "late") and equals:
         return "chunking", Chunking.parse(number, late=name == "late")
+    if name in CHANGES and equals:
+        values = CHANGES[name]
+        if number not in values:
+            wanted = f"{', '.join(values)}.{nearest(number, values)}"
+            raise ContractError(f"{text}: {name} is {number!r}; wanted one of {wanted}")
+        return name, values[number]
     known = (*RUNTIMES, *PRECISIONS, "cpu", "cuda")
     raise ContractError(
         f"{text}: {word!r} is not a runtime, precision or device; known: {', '.join(known)}."

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, reduce
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,13 +27,14 @@ from nearfield.runtimes.choose import open_runtime
 from nearfield.runtimes.options import DEFAULTS, OpenOptions
 from nearfield.runtimes.runtime import Runtime
 from nearfield.store.fingerprint import OpenedFiles
-from nearfield.types.arrays import Integers, Positions
+from nearfield.types.arrays import Floats, Integers, Positions
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import QUERY, Role
 
 if TYPE_CHECKING:
     from nearfield.encoders.adapter import Adapter
+    from nearfield.encoders.token_parts import TokenParts
 
 log = logging.getLogger(__name__)
 
@@ -82,13 +84,17 @@ class TextEncoder(Encoder[E]):
         options: OpenOptions = DEFAULTS,
         *,
         batch_tokens: int | None = None,
+        changes: Mapping[str, Any] = MappingProxyType({}),
     ) -> TextEncoder[Any]:
-        """The encoder in a model folder. The files of code that the folder names, where the options
-        trust it, are logged.
+        """The encoder in a model folder, with `changes` of its contract. The files of code that the
+        folder names, where the options trust it, are logged.
 
-        Raises ModelError and ContractError as `read_model_folder`, `choose` and the runtime do.
+        Raises ModelError and ContractError as `read_model_folder`, `choose` and the runtime do, and
+        ContractError for changes of what is no dense model or pools nothing.
         """
         folder = read_model_folder(path, trust_remote_code=options.trust_remote_code)
+        if changes:
+            folder = _changed(folder, changes)
         if folder.code:
             log.warning("%s: runs code of its own: %s", folder.path, described(folder.code))
         opened = OpenedFiles(folder.path)
@@ -189,6 +195,18 @@ class TextEncoder(Encoder[E]):
         first = HEADS[self.folder.head_name].skips
         return [self.tokeniser.token_of(id_) for id_ in ids[first:].tolist()]
 
+    @cached_property
+    def _parts(self) -> TokenParts:
+        from nearfield.encoders.token_parts import TokenParts  # with torch
+
+        return TokenParts(self.folder)
+
+    def token_parts(self, item: str, role: Role) -> tuple[list[str], Floats] | None:
+        if self.adapter is not None or self.identity is None or not self._parts.linear:
+            return None
+        ids, parts = self._parts.of(self.tokenise([item], role))
+        return [self.tokeniser.token_of(id_) for id_ in ids], parts
+
     @property
     def roles_differ(self) -> bool:
         beside = (self.folder.adapters, self.folder.queries, self.late, self.adapter)
@@ -271,3 +289,13 @@ class TextEncoder(Encoder[E]):
         usage = replace(found.usage, prompt_tokens=prompted)
         made: E = replace(embeddings, usage=usage, counts=found.counts)
         return made
+
+
+def _changed(folder: ModelFolder, changes: Mapping[str, Any]) -> ModelFolder:
+    contract = folder.contract
+    if contract.kind != "dense" or (folder.static and "pooling" in changes):
+        raise ContractError(
+            f"{folder.path}: makes {contract.kind} vectors that it does not pool by a contract; "
+            f"leave out {', '.join(changes)}"
+        )
+    return replace(folder, contract=replace(contract, **changes))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nearfield.data.labelled import Labelled
 from nearfield.data.open import open_labelled
+from nearfield.evaluate.analysis.related import Related
 from nearfield.evaluate.encoded_task import EncodedTask
 from nearfield.evaluate.task import Options
 
@@ -35,6 +36,21 @@ class LabelledTask(EncodedTask):
 
     def prepare(self) -> None:
         """Choose the texts that are encoded, and those that are items (the test part)."""
+
+    def related(self, random: np.random.Generator) -> Related:
+        """Texts, each with another one of its label; their groups are the labels."""
+        labels = np.asarray(self.texts.labels, object)
+        order = random.permutation(len(labels))
+        by_label = order[np.argsort(labels[order], kind="stable")]
+        pairs = np.column_stack([by_label[:-1], by_label[1:]])
+        return Related.drawn(
+            (self.texts.texts, self.texts.texts),
+            pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]],
+            lambda first, second: bool(labels[first] == labels[second]),
+            groups=lambda rows: labels[rows].tolist(),
+            roles=lambda contract: (self.role_of(len(self.parts) - 1, contract),) * 2,
+            random=random,
+        )
 
     @classmethod
     def of(

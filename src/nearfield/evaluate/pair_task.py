@@ -10,11 +10,13 @@ import numpy as np
 
 from nearfield.data.pairs import Pairs
 from nearfield.errors import InputError
+from nearfield.evaluate.analysis.related import Related
 from nearfield.evaluate.encoded_task import EncodedTask
 from nearfield.evaluate.task import Floats, Options
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.functions import unit
 from nearfield.statistics.resampled import Resampled
+from nearfield.types.arrays import Mask
 
 
 class PairTask(EncodedTask):
@@ -31,6 +33,22 @@ class PairTask(EncodedTask):
         self.where = pairs.called
         self.queries = pairs.queries
         self.parts = (pairs.queries, pairs.positives)
+
+    def alike(self) -> Mask:
+        """(n,) which pairs belong together."""
+        return np.ones(len(self.pairs), bool)
+
+    def related(self, random: np.random.Generator) -> Related:
+        """The two texts of each pair."""
+        alike = np.flatnonzero(self.alike())
+        return Related.drawn(
+            (self.pairs.queries, self.pairs.positives),
+            np.column_stack([alike, alike]),
+            lambda first, second: first == second,
+            groups=lambda rows: [""] * len(rows),
+            roles=lambda contract: (self.role_of(0, contract), self.role_of(1, contract)),
+            random=random,
+        )
 
     @classmethod
     def of(
@@ -90,6 +108,11 @@ class GoldPairs(PairTask):
                 f"{pairs.called}: every pair has the same score, so no order can be compared with "
                 "it"
             )
+
+    def alike(self) -> Mask:
+        """Those with a score in the upper half of the range."""
+        middle = (self.gold.min() + self.gold.max()) / 2
+        return np.asarray(self.gold > middle)
 
     @abstractmethod
     def targets(self) -> Floats:

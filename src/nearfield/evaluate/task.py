@@ -15,6 +15,7 @@ import numpy.typing as npt
 from nearfield.data.open import open_data
 from nearfield.data.trained_on import TrainedOn
 from nearfield.errors import InputError, nearest
+from nearfield.evaluate.analysis.related import Related
 from nearfield.evaluate.analysis.traits import length, script
 from nearfield.evaluate.trained import refuse_trained_on
 from nearfield.statistics.statistic import Mean, Statistic
@@ -155,6 +156,12 @@ class Task(ABC):
 
     def holes(self, measured: Measured, measure: str) -> Holes | None:
         """What nobody has judged of what it found; None where a task finds nothing."""
+        return None
+
+    def related(self, random: np.random.Generator) -> Related | None:
+        """Some of its texts, and pairs of them that belong together or do not; None where a task
+        has no such pairs.
+        """
         return None
 
     def refuse_trained_on(self, known: Mapping[str, TrainedOn], *, allow: Names[str] = ()) -> None:

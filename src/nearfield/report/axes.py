@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,21 @@ def score_axis(
     at = [value for value in at if least - SAME <= value <= most + SAME]
     text = [_tick(value, step, sign=sign) for value in at]
     return {**frame(title), "range": [low, high], "tickvals": at, "ticktext": text}
+
+
+def log_axis(
+    values: Sequence[float], title: str, written: Callable[[float], str]
+) -> dict[str, Any]:
+    """A logarithmic axis for `values` above 0, with a tick at each second power of two."""
+    least, most = min(values) * 0.8, max(values) * 1.2
+    ticks = [2.0 * 4**power for power in range(-16, 32) if least <= 2 * 4**power <= most]
+    return {
+        **frame(title),
+        "type": "log",
+        "range": [math.log10(least), math.log10(most * 1.1)],
+        "tickvals": ticks,
+        "ticktext": [written(tick) for tick in ticks],
+    }
 
 
 def _tick(value: float, step: float, *, sign: bool) -> str:

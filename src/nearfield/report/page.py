@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from nearfield.extras import require
 from nearfield.report import plots, run_plots, words
-from nearfield.report.axes import Plot, clipped
+from nearfield.report.axes import Plot
 from nearfield.report.facts import Example, RunFacts, read_run
+from nearfield.report.html import rendered
 from nearfield.report.reproduce import command, flat, toml
-from nearfield.report.table import by_severity, p_short
+from nearfield.report.table import by_severity
 from nearfield.store.atomic import write_text
-from nearfield.types import numbers
 from nearfield.types.comparison import Comparison
 
 NAME = "report.html"
-NUMBERS = (
-    "count",
-    "duration",
-    "interval",
-    "p_value",
-    "queries",
-    "score",
-    "signed",
-    "size",
-    "speed",
-)
-FIRST_MEASURES = ("R@10", "R@100", "RR@10")  # with a column of their own in the first table
 _CODE = re.compile(
     r"\n[ \t]{2,}\S|^\s*(async "
     r"def|def|class|import|from|function|public|fn|const|#include)\b|[;{}]\s*$",
@@ -58,29 +40,16 @@ def write_report(run_folder: str | Path) -> Path:
 
 def render(facts: RunFacts) -> str:
     """The page as HTML."""
-    jinja2 = require("jinja2", extra="report")
-    plotly = require("plotly.offline", extra="report")
-    markup = require("markupsafe", extra="report").Markup
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters |= _FILTERS
-    drawn = _plots(facts)
-    scripts = {"plotly": _script(plotly.get_plotlyjs()), "js": _script(_resource("page.js"))}
-    raw = {"css": _resource("page.css"), "figures": _figures(drawn), **scripts}
-    page = environment.from_string(_resource("page.html.jinja")).render(
-        **{name: markup(text) for name, text in raw.items()},
+    return rendered(
+        "page.html.jinja",
+        _plots(facts),
+        _FILTERS,
         **vars(facts),
-        policy=_policy(scripts.values()),
-        plots=drawn,
-        words=words,
-        first_measures=FIRST_MEASURES,
         measure=_measure(facts),
         matrix=_matrix(facts.storage) if facts.storage else None,
         tally=run_plots.tally(facts.queries),
         command=command(facts),
     )
-    return str(page)
 
 
 _PLOTS = ("forest", "sizes", "loss", "dev", "merge_dev", "merge_guards", "changes")
@@ -150,68 +119,18 @@ def _by_change(examples: tuple[Example, ...], *, gained: bool) -> list[Example]:
     return sorted(chosen, key=lambda example: example.before - example.after, reverse=not gained)
 
 
-def _figures(drawn: Mapping[str, Plot | None]) -> str:
-    """The figures as JSON that can stand inside a script element whatever texts are in it."""
-    value = {
-        name: {"data": plot.data, "layout": plot.layout, "height": plot.height}
-        for name, plot in drawn.items()
-        if plot
-    }
-    text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: such a number becomes null, which a plot leaves out."""
-    if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _policy(scripts: Any) -> str:
-    """A content security policy: nothing is loaded from anywhere, and no script runs but the page's
-    own two, by their hash.
-    """
-    hashes = [
-        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts
-    ]
-    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _script(text: str) -> str:
-    """JavaScript that can stand inside a script element; line ends as the browser reads them, for
-    the hash.
-    """
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("</script", "<\\/script")
-
-
-def _resource(name: str) -> str:
-    return resources.files("nearfield.report").joinpath(name).read_text(encoding="utf-8")
-
-
 def _snippet(text: str, most: int = 400) -> str:
     """The beginning of a document, with its own line breaks."""
     return text.strip("\n") if len(text) <= most else f"{text.strip()[:most]}…"
 
 
-_FILTERS = {
-    **{name: getattr(numbers, name) for name in NUMBERS},
+_FILTERS: dict[str, Callable[..., Any]] = {
     "by_severity": by_severity,
     "changed": _by_change,
-    "clip": clipped,
     "day": _day,
     "flat": flat,
     "guard_line": words.guard_line,
     "is_code": _CODE.search,
-    "p_short": p_short,
     "snippet": _snippet,
     "toml": toml,
 }

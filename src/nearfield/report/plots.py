@@ -11,9 +11,9 @@ from nearfield.report.axes import (
     SERIES,
     Plot,
     clipped,
-    frame,
     layout,
     line,
+    log_axis,
     safe,
     score_axis,
 )
@@ -102,7 +102,10 @@ def sizes(comparison: Comparison) -> Plot:
     for model in models:
         key = line([None], [None], color="$muted", dash="solid" if model == models[0] else "dot")
         traces.append({**key, "name": safe(model), "showlegend": True})
-    axes = {"xaxis": _size_axis(rows), "yaxis": score_axis(_ends(rows), ticks=6)}
+    axes = {
+        "xaxis": log_axis([row.bytes_per_document for row in rows], "bytes per document", size),
+        "yaxis": score_axis(_ends(rows), ticks=6),
+    }
     best = comparison.rows[0]
     summary = (
         f"{comparison.measure} against bytes per document for {', '.join(models)} in "
@@ -110,20 +113,6 @@ def sizes(comparison: Comparison) -> Plot:
         "has every value."
     )
     return Plot(tuple(traces), layout({**axes, "legend": LEGEND}), 440, summary)
-
-
-def _size_axis(rows: Sequence[Row]) -> dict[str, Any]:
-    """A logarithmic axis for `rows`, which are in the order of their sizes."""
-    least = rows[0].bytes_per_document * 0.8
-    most = rows[-1].bytes_per_document * 1.2
-    ticks = [2 * 4**power for power in range(32) if least <= 2 * 4**power <= most]
-    return {
-        **frame("bytes per document"),
-        "type": "log",
-        "range": [math.log10(least), math.log10(most * 1.1)],
-        "tickvals": ticks,
-        "ticktext": [size(tick) for tick in ticks],
-    }
 
 
 def _size_line(rows: Sequence[Row], number: int, *, first: bool) -> dict[str, Any]:

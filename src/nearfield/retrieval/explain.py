@@ -9,6 +9,7 @@ from typing import Any
 from nearfield.encoders.encoder import Encoder
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.explained import Match, Names
+from nearfield.types.arrays import Floats
 from nearfield.types.role import DOCUMENT, QUERY
 
 
@@ -18,9 +19,9 @@ class Explanation:
 
     Sparse embeddings have the shared terms, largest first; multi-vector ones each of the query's
     tokens, in order, with the closest of the document's; fused ones the matches of each part, as
-    much of them as the fused score counts, with the score of a dense vector as one. Dense vectors
-    alone have none: their score is not made of parts that mean something. Vectors that stand for
-    no one token (see `MultiVector.pool`) are called by their place.
+    much of them as the fused score counts, with the score of a dense vector as one; dense ones that
+    are a mean over tokens each of the document's tokens, in order, other dense ones none. Vectors
+    that stand for no one token (see `MultiVector.pool`) are called by their place.
 
     `unmet` has first the words that the encoder does not know, in the text's order, then the other
     terms, the heaviest first (of a bag of words the rarest, whose queries weigh them all alike).
@@ -63,6 +64,9 @@ class _Names(Names):
 
     def document_tokens(self, count: int) -> list[str]:
         return _called(self.asked.encoder.read(self.text, DOCUMENT), count)
+
+    def document_parts(self) -> tuple[list[str], Floats] | None:
+        return self.asked.encoder.token_parts(self.text, DOCUMENT)
 
 
 def _called(names: list[str] | None, vectors: int) -> list[str]:

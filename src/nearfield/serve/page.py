@@ -19,8 +19,8 @@ _HEADERS = {
 }
 
 
-def add_page(app: FastAPI) -> None:
-    """Serve the page at `/`, and what it takes below `/page`."""
+def add_page(app: FastAPI, files: Path = _FILES) -> None:
+    """Serve the page in the folder `files` at `/`, and what it takes below `/page`."""
 
     def add(path: str, file: Path) -> None:
         @app.get(path, include_in_schema=False)
@@ -28,6 +28,6 @@ def add_page(app: FastAPI) -> None:
             kind = f"{_TYPES[file.suffix]}; charset=utf-8"
             return Response(file.read_bytes(), media_type=kind, headers=_HEADERS)
 
-    add("/", _FILES / "index.html")
-    for file in sorted(_FILES.iterdir()):
+    add("/", files / "index.html")
+    for file in sorted(files.iterdir()):
         add(f"/page/{file.name}", file)

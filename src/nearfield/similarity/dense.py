@@ -159,8 +159,21 @@ class Dense(Embeddings):
         return scored
 
     def explain(self, documents: Dense, names: Names) -> list[Match]:
-        """Nothing: the score of two vectors is not made of parts that mean something."""
-        return []
+        """Each token of the document, in order: a mean over tokens is a sum, and so is its product
+        with the query. Nothing for any other vector, and for a distance.
+        """
+        found = None if self.similarity == "euclidean" else names.document_parts()
+        if found is None or found[1].shape[1] != documents.dim:
+            return []
+        tokens, parts = found
+        query, whole = self.floats()[0], documents.floats()[0]
+        # the sum as long as the vector is
+        length = float(np.linalg.norm(whole))
+        scale = length / max(float(np.linalg.norm(parts.sum(0))), 1e-12)
+        if self.similarity == "cosine":
+            scale /= max(float(np.linalg.norm(query)) * length, 1e-12)
+        values = (parts @ query * scale).tolist()
+        return [Match(token, token, value) for token, value in zip(tokens, values, strict=True)]
 
     def truncate(self, dim: int) -> Dense:
         """Truncate the vectors to the first `dim` dimensions and renormalise them where the

@@ -120,7 +120,7 @@ def synthesise(
             order=order,
             selection=selection,
             retriever=encoder,
-            price=None if price is None else _price(price),
+            price=None if price is None else price_of(price),
             progress=progress,
         )
     if json:
@@ -129,7 +129,8 @@ def synthesise(
         _show(made)
 
 
-def _price(text: str) -> tuple[float, float]:
+def price_of(text: str) -> tuple[float, float]:
+    """The two prices that --price states. Raises InputError for anything else."""
     from nearfield.errors import InputError
 
     found = numbers(text, "--price", float, example="0.25,2")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,6 +32,13 @@ _TRADE_OFF = typer.Option(
 )
 
 
+_REPORT = typer.Option(
+    metavar="FILE",
+    help="Write one page of HTML: the rows, what quality costs, slices, what the models' vectors "
+    "are like, a map of the documents, and what some scores are made of.",
+)
+
+
 def _limit(what: str) -> object:
     return Annotated[float | None, typer.Option(help=f"Decide among the rows of at most {what}.")]
 
@@ -48,13 +56,14 @@ def limited(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def decides(command: Callable[..., None]) -> Callable[..., None]:
-    """The same command with the limits of the decision, --margin, --trade-off and --details; ASKED
-    holds them.
+    """The same command with the limits of the decision, --margin, --trade-off, --report and
+    --details; ASKED holds them.
     """
     options = {
         **LIMITS,
         "margin": (Annotated[float | None, _MARGIN], None),
         "trade_off": (Annotated[bool, _TRADE_OFF], False),
+        "report": (Annotated[Path | None, _REPORT], None),
         "details": (Annotated[bool, _DETAILS], False),
     }
     return with_options(command, options, ASKED)

@@ -60,7 +60,7 @@ class RemoteEncoder(Encoder[Dense]):
         wants any, are put nowhere. Raises InputError without the vendor's key, ContractError for a
         spec with more than a dim, or with a dim that the model does not have.
         """
-        if (spec.runtime, spec.precision, spec.device, spec.task) != (None,) * 4:
+        if (spec.runtime, spec.precision, spec.device, spec.task) != (None,) * 4 or spec.changes:
             raise ContractError(
                 f"{spec.name}{spec.after}: how it runs is up to its server; wanted dim=N at most"
             )

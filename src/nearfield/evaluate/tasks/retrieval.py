@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from nearfield.data.collection import Collection, Split
 from nearfield.encoders.encoder import Encoder
@@ -19,6 +20,7 @@ from nearfield.encoders.pair_scorer import PairScorer
 from nearfield.encoders.remote.afford import afford
 from nearfield.errors import InputError
 from nearfield.evaluate.analysis.holes import holes
+from nearfield.evaluate.analysis.related import Related
 from nearfield.evaluate.analysis.traits import overlap
 from nearfield.evaluate.departures import departure_notes
 from nearfield.evaluate.encoders import (
@@ -36,6 +38,7 @@ from nearfield.evaluate.systems import DEPTH, System, bm25_system, fused_system,
 from nearfield.evaluate.task import Measured, Options, Task
 from nearfield.evaluate.trec import check_expressible, write_qrels, write_run
 from nearfield.runtimes.options import OpenOptions
+from nearfield.types.arrays import Positions
 from nearfield.types.comparison import Comparison
 from nearfield.types.evaluation.slices import Holes
 from nearfield.types.item import all_images
@@ -128,6 +131,38 @@ class Retrieval(Task):
         if measured.ranking is None:
             return None
         return holes(measured.name, measured.ranking, self.asked.relevance, measure)
+
+    def related(self, random: np.random.Generator) -> Related:
+        """Queries, their relevant documents and others, with the documents' groups; where they have
+        none, whether a document answers a query.
+        """
+        split = self.asked
+        documents = split.collection
+        judged = [
+            (at, document)
+            for at, grades in enumerate(split.relevance.values())
+            for document, grade in grades.items()
+            if grade > 0
+        ]
+        places = documents.document_positions([document for _, document in judged])
+        pairs = np.column_stack([[at for at, _ in judged], places])[places >= 0]
+        known = set(map(tuple, pairs.tolist()))
+
+        def groups(rows: Positions) -> list[str]:
+            named: list[str] = documents.documents["group"].take(pa.array(rows)).to_pylist()
+            if any(named):
+                return named
+            answers = np.isin(rows, pairs[:, 1]).tolist()
+            return ["answers a query" if known else "answers none" for known in answers]
+
+        return Related.drawn(
+            (split.query_texts, documents.document_texts),
+            pairs,
+            lambda query, document: (query, document) in known,
+            groups=groups,
+            roles=lambda _: (QUERY, DOCUMENT),
+            random=random,
+        )
 
     def write(self, folder: Path, comparison: Comparison, measured: Sequence[Measured]) -> None:
         """The comparison, each ranking as a TREC run, and the judgements as qrels.txt."""

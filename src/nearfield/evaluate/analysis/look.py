@@ -1,0 +1,135 @@
+"""A look into models: what their vectors are like, and what makes some of their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from nearfield.data.readers.image import is_image_url
+from nearfield.encoders.encoded import encoded
+from nearfield.encoders.encoder import Encoder
+from nearfield.evaluate.analysis.related import Related
+from nearfield.evaluate.encoders import LEXICAL, open_encoders
+from nearfield.evaluate.open_task import open_task
+from nearfield.evaluate.task import DEFAULT, Options
+from nearfield.retrieval.explain import Asked
+from nearfield.similarity import EMBEDDINGS
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.functions import unit
+from nearfield.statistics import geometry
+from nearfield.types.arrays import Floats, Integers
+from nearfield.types.evaluation.look import EDGES, Attributed, InCommon, Inside, Look, Map
+from nearfield.types.progress import Bars, no_bars
+
+NEIGHBOURS = 10
+QUERIES = 6  # whose scores are taken apart
+PERPLEXITY = 30.0
+
+
+def look(
+    models: Sequence[Any],
+    data: object,
+    *,
+    task: str | None = None,
+    options: Options = DEFAULT,
+    seed: int = 0,
+    bars: Bars = no_bars,
+) -> Look:
+    """The models, best first, on up to 1,000 texts of the data and 500 pairs of these that belong
+    together; `options` say how data and models are opened. Empty for a task without such pairs.
+
+    Texts that `compare` has encoded come from the vector cache. Raises as `compare` does.
+    """
+    asked = open_task(data, task, options=options, models=models)
+    related = asked.related(np.random.default_rng(seed))
+    named = [model for model in models if not (isinstance(model, str) and model in LEXICAL)]
+    if related is None or len(related.documents) <= NEIGHBOURS or not len(related.together):
+        return Look(0)
+    trust = Options(trust_remote_code=options.trust_remote_code)
+    seen: dict[str, tuple[Embeddings, Embeddings]] = {}
+    attributed: list[Attributed] = []
+    for name, encoder in open_encoders(named, related.documents, trust).items():
+        with bars(f"looking into {name}") as progress:
+            asking, asked_of = related.roles(encoder.contract)
+            queries = encoded(encoder, related.queries, asking, progress=progress)
+            documents = encoded(encoder, related.documents, asked_of, progress=progress)
+        attributed = attributed or list(_attributed(name, encoder, related, queries, documents))
+        if EMBEDDINGS[encoder.contract.kind].one_vector:
+            seen[name] = queries, documents
+    return _look(seen, related, tuple(attributed))
+
+
+def _look(
+    seen: Mapping[str, tuple[Embeddings, Embeddings]],
+    related: Related,
+    attributed: tuple[Attributed, ...],
+) -> Look:
+    insides, near, shown = [], {}, None
+    for name, sides in seen.items():
+        queries, documents = (unit(side.as_dense("a look").floats()) for side in sides)
+        near[name] = geometry.nearest_neighbours(documents @ documents.T, NEIGHBOURS)
+        insides.append(_inside(name, queries, documents, near[name], related))
+        shown = shown or _map(name, documents, related)
+    shared = [
+        InCommon(a, b, geometry.in_common(near[a], near[b])) for a, b in combinations(near, 2)
+    ]
+    return Look(len(related.documents), tuple(insides), tuple(shared), shown, attributed)
+
+
+def _inside(
+    name: str, queries: Floats, documents: Floats, near: Integers, related: Related
+) -> Inside:
+    asking, asked_of = related.together.T
+    products = documents @ documents.T
+    return Inside(
+        name,
+        documents.shape[1],
+        geometry.alignment(queries[asking], documents[asked_of]),
+        geometry.uniformity(products),
+        geometry.effective_rank(documents),
+        geometry.anisotropy(products),
+        geometry.hubness(near),
+        _shares(queries, documents, related.together),
+        _shares(queries, documents, related.apart),
+    )
+
+
+def _shares(queries: Floats, documents: Floats, pairs: Integers) -> tuple[float, ...]:
+    similar = (queries[pairs[:, 0]] * documents[pairs[:, 1]]).sum(1).clip(-1, 1)
+    counts = np.histogram(similar, EDGES)[0]
+    return tuple((counts / max(1, len(pairs))).tolist())
+
+
+def _map(name: str, documents: Floats, related: Related) -> Map:
+    """By t-SNE (van der Maaten and Hinton 2008), from the first two principal components."""
+    from sklearn.manifold import TSNE
+
+    perplexity = min(PERPLEXITY, (len(documents) - 1) / 3)
+    plane = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(documents)
+    texts = ("(image)" if is_image_url(text) else text[:200] for text in related.documents)
+    x, y = plane.T.tolist()
+    return Map(name, tuple(x), tuple(y), tuple(texts), related.groups)
+
+
+def _attributed(
+    name: str, encoder: Encoder[Any], related: Related, queries: Any, documents: Any
+) -> Iterator[Attributed]:
+    """For some queries the document that belongs to each and the closest one that does not."""
+    known: dict[int, list[int]] = {}
+    for query, document in related.together.tolist():
+        known.setdefault(query, []).append(document)
+    for at in list(known)[:QUERIES]:
+        query = related.queries[at]
+        asked = Asked(encoder, query, queries[[at]])
+        scores = asked.embeddings.scores(documents)[0].copy()
+        scores[known[at]] = -np.inf
+        for row, relevant in ((known[at][0], True), (int(scores.argmax()), False)):
+            text = related.documents[row]
+            parts = [
+                (each.name, each.score) for each in asked.explain(documents[[row]], text).matches
+            ]
+            if parts:
+                yield Attributed(name, query, text, relevant, tuple(parts))

@@ -1,0 +1,107 @@
+"""What models take at a size that is not there yet, from what they take on a sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from nearfield.data.open import open_collection
+from nearfield.encoders.encoded import encoded, seconds_alone
+from nearfield.encoders.load import load
+from nearfield.encoders.remote.address import Address
+from nearfield.encoders.remote.counting import estimated
+from nearfield.encoders.remote.known import contract_of, price_of
+from nearfield.encoders.spec import ModelSpec
+from nearfield.errors import InputError
+from nearfield.evaluate.encode_pass import TIMED, speed_of
+from nearfield.similarity.dense import Dense
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.evaluation.plan import Load, Planned
+from nearfield.types.progress import Bars, no_bars
+from nearfield.types.role import DOCUMENT, QUERY
+
+SAMPLE = 256  # documents that are read
+MONTH = 30 * 24 * 3600.0  # seconds
+
+
+def plan(
+    models: Sequence[str], data: object, want: Load, *, seed: int = 0, bars: Bars = no_bars
+) -> list[Planned]:
+    """Each model under the load `want`, from a sample of the documents and queries of `data`.
+
+    A model that runs here is measured here: what it takes for the documents, and for one query at a
+    time, each machine answering one at a time. One behind an API is not asked: its dim and price
+    are its card's, and tokens are estimated. Raises InputError for a load that is not positive,
+    and as `load` does.
+    """
+    if want.documents < 1 or not 0 < want.queries < math.inf or not 0 <= want.hour < math.inf:
+        raise InputError(
+            f"got {want.documents} documents, {want.queries:g} queries a second and "
+            f"${want.hour:g} an hour; wanted numbers above 0, of dollars 0 or more"
+        )
+    collection = open_collection(data)
+    random = np.random.default_rng(seed)
+    texts = collection.document_texts
+    drawn = random.permutation(len(texts))[:SAMPLE]
+    sample = [texts[int(at)] for at in drawn]
+    asked = list(collection.query_texts[:TIMED]) or [text[:100] for text in sample[:TIMED]]
+    found = []
+    for model in models:
+        address = Address.parse(ModelSpec.parse(model).name)
+        if address is not None:
+            found.append(_behind_api(model, address, sample, asked, want))
+            continue
+        with bars(f"measuring {model}"):
+            found.append(_here(model, sample, asked, want))
+    return found
+
+
+def _here(model: str, sample: Sequence[str], asked: Sequence[str], want: Load) -> Planned:
+    encoder = load(model)
+    documents = encoded(encoder, sample, DOCUMENT)
+    waits = seconds_alone(encoder, asked, QUERY)
+    speed, wait = speed_of([documents]), float(np.nanmedian(waits))
+    machines = max(1, math.ceil(want.queries * wait))
+    hours = None if speed is None else want.documents / speed / 3600
+    return Planned(
+        model,
+        encoder.contract.dim,
+        _bytes(documents, want),
+        want.documents * documents.usage.tokens / len(sample),
+        speed,
+        1000 * wait,
+        hours,
+        machines,
+        None if hours is None else hours * want.hour,
+        machines * want.hour * MONTH / 3600,
+    )
+
+
+def _behind_api(
+    model: str, address: Address, sample: Sequence[str], asked: Sequence[str], want: Load
+) -> Planned:
+    contract = contract_of(ModelSpec.parse(model), address.card)
+    million = price_of(address).per_million
+    tokens, of_query = (sum(map(estimated, texts)) / len(texts) for texts in (sample, asked))
+    one = Dense.under(contract, np.zeros((1, contract.dim), np.float32))
+    dollars = [
+        None if million is None else million * count / 1e6
+        for count in (want.documents * tokens, want.queries * MONTH * of_query)
+    ]
+    return Planned(
+        model,
+        contract.dim,
+        _bytes(one, want),
+        want.documents * tokens,
+        dollars=dollars[0],
+        dollars_a_month=dollars[1],
+    )
+
+
+def _bytes(vectors: Embeddings, want: Load) -> dict[str, float]:
+    return {
+        storage: want.documents * vectors.quantise(storage).bytes_per_item
+        for storage in vectors.storages
+    }

@@ -1,0 +1,66 @@
+"""Some of a task's texts, and which of them belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nearfield.types.arrays import Integers, Positions
+from nearfield.types.contract import Contract
+from nearfield.types.role import Role
+
+DOCUMENTS, PAIRS = 1_000, 500  # that are looked at, at the most
+
+
+@dataclass(frozen=True)
+class Related:
+    """Texts of two sides, `queries` and `documents`, and pairs of them, each (k, 2) places: those
+    that belong `together` and those that do not (`apart`).
+
+    `groups` names what each document is one of, "" for nothing. `roles` are those in which a model
+    of this contract encodes the two sides.
+    """
+
+    queries: tuple[str, ...]
+    documents: tuple[str, ...]
+    together: Integers
+    apart: Integers
+    groups: tuple[str, ...]
+    roles: Callable[[Contract], tuple[Role, Role]]
+
+    @classmethod
+    def drawn(
+        cls,
+        texts: tuple[Sequence[str], Sequence[str]],
+        pairs: Integers,
+        belong: Callable[[int, int], bool],
+        *,
+        groups: Callable[[Positions], list[str]],
+        roles: Callable[[Contract], tuple[Role, Role]],
+        random: np.random.Generator,
+    ) -> Related:
+        """Up to 500 of the `pairs` that belong together, each query of these with another's
+        document that does not `belong` to it, and other documents up to 1,000 in all.
+        """
+        queries, documents = texts
+        chosen = pairs[random.permutation(len(pairs))[:PAIRS]]
+        swapped = np.column_stack([chosen[:, 0], random.permutation(chosen[:, 1])])
+        apart = [pair for pair in swapped.tolist() if not belong(*pair)]
+        rest = np.setdiff1d(np.arange(len(documents)), chosen[:, 1])
+        room = max(0, DOCUMENTS - len(np.unique(chosen[:, 1])))
+        asked, first = np.unique(chosen[:, 0], return_inverse=True)
+        kept = np.union1d(chosen[:, 1], random.permutation(rest)[:room])
+        second = np.searchsorted(kept, chosen[:, 1])
+        others = np.array(apart, np.int64).reshape(-1, 2)
+        return cls(
+            tuple(queries[int(row)] for row in asked),
+            tuple(documents[int(row)] for row in kept),
+            np.column_stack([first, second]),
+            np.column_stack(
+                [np.searchsorted(asked, others[:, 0]), np.searchsorted(kept, others[:, 1])]
+            ),
+            tuple(groups(kept)),
+            roles,
+        )

@@ -1,0 +1,1 @@
+"""Judgements of relevance: what to judge, by whom, and how far judges agree."""

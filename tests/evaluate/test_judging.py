@@ -1,0 +1,205 @@
+"""Judgements of several judges: what is judged, what a file may hold, and how far they agree."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import cohen_kappa_score
+
+from nearfield.data.open import open_collection
+from nearfield.encoders.remote.address import Address
+from nearfield.errors import InputError
+from nearfield.evaluate.judging.chat_judge import ChatJudge, read_grade
+from nearfield.evaluate.judging.judgements import Judgements, write_form
+from nearfield.evaluate.judging.pool import Pooled, pool
+from nearfield.evaluate.judging.session import Session
+from nearfield.retrieval.searchable import index
+from nearfield.statistics.agreement import kappa
+from tiny_data import tiny_collection
+from vendors import loopback, relevance
+
+ITEMS = [Pooled(f"q{at // 2}", f"query {at // 2}", f"d{at}", "", f"text {at}") for at in range(6)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=2, max_size=40))
+def test_kappa_is_scikit_learns(grades: list[tuple[int, int]]) -> None:
+    first, second = np.array(grades, np.float64).T
+    found = kappa(first, second)
+    if len(set(first) | set(second)) == 1:
+        assert found.mean == 0
+        return
+    assert found.mean == pytest.approx(cohen_kappa_score(first, second), abs=1e-9)
+    assert found.low - 1e-9 <= found.high
+
+
+def test_the_interval_of_kappa_holds_what_a_larger_sample_says() -> None:
+    """Two judges who agree with a third, hidden one four times in five, 60 times 100 items."""
+    random = np.random.default_rng(0)
+
+    def judged(truth: np.ndarray) -> np.ndarray:
+        return np.where(random.random(len(truth)) < 0.8, truth, 1 - truth).astype(np.float64)
+
+    many = random.integers(0, 2, 200_000)
+    expected = cohen_kappa_score(judged(many), judged(many))
+    held = 0
+    for _ in range(60):
+        truth = random.integers(0, 2, 100)
+        found = kappa(judged(truth), judged(truth))
+        held += found.low <= expected <= found.high
+    assert held >= 51
+
+
+def test_the_pool_has_each_systems_best_and_says_nothing_of_whose_they_are() -> None:
+    collection = tiny_collection()
+    items = pool(["bm25"], collection, k=3)
+    found = index("bm25", collection)
+    texts = dict(zip(collection.query_ids, collection.query_texts, strict=True))
+    for name in dict.fromkeys(item.query for item in items):
+        own = [item.document for item in items if item.query == name]
+        best = [hit.id for hit in found.search(texts[name], 3)]
+        assert sorted(own) == sorted(best)
+    assert pool(["bm25", "bm25"], collection, k=3) == items
+    other = pool(["bm25"], collection, k=3, seed=1)
+    assert other != items
+    assert sorted(map(repr, other)) == sorted(map(repr, items))
+    assert len({item.query for item in pool(["bm25"], collection, most=2)}) == 2
+
+
+def test_queries_may_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "queries.txt"
+    file.write_text("the cat\nthe law\n")
+    items = pool(["bm25"], ["a cat", "a law", "the sea"], queries=file)
+    assert {item.query_text for item in items} == {"the cat", "the law"}
+    with pytest.raises(InputError, match="has no queries"):
+        pool(["bm25"], ["a cat", "a law"])
+
+
+def test_a_judge_goes_on_where_it_was_stopped_and_may_go_back(tmp_path: Path) -> None:
+    path = tmp_path / "judgements.tsv"
+    session = Session(ITEMS, Judgements(path), "anna")
+    assert session.next()["query"] == "query 0"
+    session.judged(0, 1)
+    session.judged(1, 0)
+    assert session.back() == session.shown(1)
+    assert session.judged(1, 1)["done"] == 2
+    # another process, which knows the file alone
+    again = Session(ITEMS, Judgements(path), "anna")
+    assert (again.next()["item"], again.next()["done"]) == (2, 2)
+    assert again.shown(1)["grade"] == 1
+    other = Session(ITEMS, Judgements(path), "bert")
+    assert other.next()["item"] == 0  # who sees nothing of anna's
+    for at in range(6):
+        other.judged(at, 1)
+    assert other.next()["item"] is None
+    with pytest.raises(InputError, match="no item 6"):
+        other.judged(6, 1)
+    with pytest.raises(InputError, match="graded 2"):
+        other.judged(0, 2)
+
+
+def test_a_form_is_filled_in_and_read(tmp_path: Path) -> None:
+    path = tmp_path / "form.tsv"
+    items = [*ITEMS, Pooled("q9", 'a "quoted"\tquery', "d9", "Title", "two\nlines")]
+    write_form(path, items, "anna")
+    assert Judgements(path).by_judge == {}
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file, dialect="excel-tab"))
+    assert rows[-1]["query text"] == 'a "quoted" query'
+    assert rows[-1]["document text"] == "Title two lines"
+    filled = path.read_text().replace("q9\td9\t\t", "q9\td9\t1\t").replace("\n", "\r\n")
+    path.write_text("\ufeff" + filled, newline="")  # as a spreadsheet saves it
+    assert Judgements(path).by_judge == {"anna": {("q9", "d9"): 1}}
+    with pytest.raises(InputError, match="is there already"):
+        write_form(path, items, "anna")
+
+
+def test_judges_are_compared_on_what_both_have_judged(tmp_path: Path) -> None:
+    judged = Judgements(tmp_path / "judgements.tsv")
+    for at, item in enumerate(ITEMS):
+        judged.add("anna", (item.query, item.document), at % 2)
+        if at:
+            judged.add("m#1", (item.query, item.document), int(at > 2))
+    (found,) = judged.agreement()
+    assert (found.a, found.b, found.items) == ("anna", "m#1", 5)
+    assert found.equal == pytest.approx(3 / 5)
+    expected = cohen_kappa_score([1, 0, 1, 0, 1], [0, 0, 1, 1, 1])
+    assert found.kappa.mean == pytest.approx(expected)
+
+
+def test_one_judges_judgements_become_the_test_split(tmp_path: Path) -> None:
+    collection = tiny_collection()
+    items = pool(["bm25"], collection, k=2)
+    judged = Judgements(tmp_path / "judgements.tsv")
+    for item in items:
+        judged.add("anna", (item.query, item.document), 1)
+    judged.add("bert", (items[0].query, items[0].document), 0)
+    made = judged.applied(collection, "anna")
+    made.save(tmp_path / "judged")
+    split = open_collection(tmp_path / "judged").split("test")
+    assert sum(len(grades) for grades in split.relevance.values()) == len(items)
+    with pytest.raises(InputError, match=r"no judgement by 'ana'; judges: anna, bert\. Did you"):
+        judged.applied(collection, "ana")
+    judged.add("carl", ("q?", items[0].document), 0)
+    with pytest.raises(InputError, match=r"judges query 'q\?', which"):
+        judged.applied(collection, "carl")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("query\tdocument\tjudge\n", "has no column 'relevance'"),
+        ("", "has no column 'query'"),
+        ("query\tdocument\trelevance\tjudge\nq\td\tyes\tme\n", ":2: relevance is 'yes'"),
+        ("query\tdocument\trelevance\tjudge\nq\td\t-1\tme\n", "relevance is '-1'"),
+        ("query\tdocument\trelevance\tjudge\nq\td\t1000\tme\n", "relevance is '1000'"),
+        ("query\tdocument\trelevance\tjudge\n\td\t1\tme\n", "query is empty"),
+        ("query\tdocument\trelevance\tjudge\nq\td\t1\t\n", "judge is empty"),
+        (b"query\tdoc\xffument", "is not a text in UTF-8"),
+    ],
+)
+def test_a_file_of_something_else(tmp_path: Path, text: str | bytes, said: str) -> None:
+    path = tmp_path / "judgements.tsv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError, match=said) as raised:
+        Judgements(path)
+    assert "judgements.tsv" in str(raised.value)
+
+
+def test_a_file_without_a_last_line_end_is_not_spoilt(tmp_path: Path) -> None:
+    path = tmp_path / "judgements.tsv"
+    path.write_text("query\tdocument\trelevance\tjudge\nq\td\t1\tme")
+    Judgements(path).add("me", ("q", "e"), 0)
+    assert Judgements(path).by_judge == {"me": {("q", "d"): 1, ("q", "e"): 0}}
+    with pytest.raises(InputError, match="cannot stand in"):
+        Judgements(path).add("m\te", ("q", "e"), 0)
+
+
+def test_a_model_judges_under_its_own_name(tmp_path: Path) -> None:
+    judgements = Judgements(tmp_path / "judgements.tsv")
+    texts = ["the cat", "a law of the court", "the cat and the law"]
+    items = [Pooled("q", "the cat", f"d{at}", "", text) for at, text in enumerate(texts)]
+    with loopback() as vendor:
+        address = Address.parse(f"{vendor.url}/compatible/v1#judge")
+        assert address is not None
+        session = Session(items, judgements, "judge", highest=2)
+        vendor.faults = ["", "prose"]
+        assert ChatJudge(address).judge(session) == 1
+        assert ChatJudge(address).judge(session) == 0  # asks for what is missing alone
+        assert len(vendor.answered) == 4
+    found = Judgements(judgements.path).by_judge["judge"]
+    assert [found["q", f"d{at}"] for at in range(3)] == [
+        round(2 * relevance("the cat", text)) for text in texts
+    ]
+
+
+@pytest.mark.parametrize("content", [None, "", "very", "3", "-1", "1 or 2", "9" * 5000, {"a": 1}])
+def test_an_answer_that_is_no_grade(content: Any) -> None:
+    assert read_grade(content, highest=2)[1] == "is no number from 0 to 2"
+    assert read_grade(" 2.\n", highest=2) == (2, "")

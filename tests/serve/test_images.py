@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 import nearfield as nf
+from nearfield.data.open import open_stream
 from nearfield.data.readers.image import image_url
 from nearfield.errors import InputError
 from nearfield.retrieval.searchable import Plan
 from nearfield.serve.app import application
+from nearfield.vectors.encode_to import encode_to
 from serving import models_of, running
 from towers import images_of_each_kind, tiny_towers
 
@@ -64,6 +66,12 @@ def test_texts_and_images_are_one_collection(place: Place, tmp_path: Path) -> No
     hits = kept.search("a red cat", k=5)
     order = np.argsort(-scores[0])
     assert [hit.id for hit in hits] == [found.document_ids[at] for at in order.tolist()]
+    stream = open_stream(place.data, "document")
+    assert stream.total() == 5
+    encode_to(place.model, stream, tmp_path / "vectors")
+    np.testing.assert_allclose(np.load(tmp_path / "vectors" / "vectors.npy"), documents, atol=1e-5)
+    keys = (tmp_path / "vectors" / "ids.jsonl").read_text().splitlines()
+    assert [*map(json.loads, keys)] == list(found.document_ids)
     listed = nf.index(place.model, [*place.images, *TEXTS.values()]).search("a red cat", k=5)
     assert [hit.text for hit in listed] == [hit.text for hit in hits]
     with pytest.raises(InputError, match=r":2: .*captions\.jsonl: is no image"):

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from nearfield.data.cache import files_key
@@ -96,16 +97,24 @@ class ImageFolder(Source):
         return tuple(found)
 
     def stream(self, role: str) -> Stream:
-        """The images in any role, one at a time."""
-        return Stream(self.name, self._rows, lambda: sum(1 for _ in image_files(self.folder)))
+        """The images, and the texts beside them, in any role, one at a time."""
+        return Stream(self.name, self._rows, self._count)
+
+    def _count(self) -> int:
+        images = sum(1 for _ in image_files(self.folder))
+        return images if self._texts is None else images + sum(1 for _ in self._texts)
 
     def _rows(self) -> Iterator[Row]:
-        for number, path in enumerate(image_files(self.folder), 1):
+        numbers = count(1)
+        for path in image_files(self.folder):
+            number = next(numbers)
             key = path.relative_to(self.folder).as_posix()
             try:
                 yield Row(number, key, image_url(path))
             except InputError as error:
                 yield Row(number, key, "", str(error))
+        for row in self._texts or ():
+            yield Row(next(numbers), row.text("id"), row.text("text"))
 
     def _write(self, writer: CollectionWriter) -> bool:
         for path in image_files(self.folder):

@@ -123,6 +123,18 @@ def test_memory_mapped_documents_are_searched_where_they_lie(tmp_path: Path) -> 
     )
 
 
+def test_a_choice_of_documents_is_copied_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    documents, query = vectors(50, seed=1), vectors(9, seed=2)
+    where = np.random.default_rng(0).random(50) < 0.7
+    places = np.append(np.flatnonzero(where), -1)
+    alone = Exact(documents[np.flatnonzero(where)]).search(query, 12)
+    for piece in (1, 7, 1000):
+        monkeypatch.setattr(exact, "PIECE", piece)
+        found = Exact(documents).search(query, 12, where=where)
+        np.testing.assert_array_equal(found.documents, places[alone.documents])
+        np.testing.assert_array_equal(found.scores, alone.scores)
+
+
 def test_a_zero_vector_is_scored_and_not_lost() -> None:
     documents = Dense(np.array([[0, 0], [1, 0], [-1, 0]], np.float32), 2)
     found, scores = exact_top_k(Dense(np.array([[2, 0]], np.float32), 2), documents, 3)

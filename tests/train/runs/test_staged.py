@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from nearfield.encoders.load import load
 from nearfield.errors import InputError, RecipeError
 from nearfield.models.model import TextModel
 from nearfield.report.facts import read_run
+from nearfield.report.reproduce import toml
 from nearfield.store.run import RunFolder
 from nearfield.train.engine.trainer import Trainer
 from nearfield.train.recipe import Recipe
@@ -127,23 +129,25 @@ def test_killed_in_each_stage_it_ends_in_the_same_weights(
     assert Recipe.of(json.loads((whole / "recipe.json").read_text())).stages == recipe.stages
 
 
-def test_the_last_stage_is_compared_with_the_first_model(
-    tmp_path: Path, tiny: Path, collection: Collection
+def test_the_command_line_compares_the_last_stage_with_the_first_model(
+    tmp_path: Path, tiny: Path, collection: Collection, cli: Callable[..., Any]
 ) -> None:
-    """Without a merge, what is saved is what the last stage left."""
     stages = [{"objective": "cropping"}, {"schedule": {"rate": 1e-3}}]
-    recipe = Recipe.of(
-        {"pool": 60, "schedule": SCHEDULE, "merge": {"ratios": [1.0]}, "stages": stages}
-    )
-    tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe, guards=())
+    facts = {"pool": 60, "schedule": SCHEDULE, "merge": {"ratios": [1.0]}, "stages": stages}
+    collection.save(tmp_path / "data")
+    (tmp_path / "recipe.toml").write_text(toml(facts))
+    words = ["tune", tiny, "--on", tmp_path / "data", "--recipe", tmp_path / "recipe.toml"]
+    run = tmp_path / "run"
+    shown = cli(*words, "--guard", "none", "--device", "cpu", "--to", run, "--json")
+    assert shown.exit_code == 0, shown.stderr
+    assert (run / "report.html").is_file()
+    found = json.loads(shown.stdout)["verdict"]
+    assert (found["baseline"]["name"], found["tuned"]["name"]) == ("tiny-bert", "tiny-bert tuned")
     texts = list(collection.document_texts[:5])
-    chosen = json.loads((tmp_path / "run" / "merge.json").read_text())[-1]["chosen"]
-    last = tmp_path / "run" / "stages" / "2" / "model" if chosen else tiny
-    first, left = (np.asarray(load(path).encode(texts)) for path in (last, tmp_path / "run/model"))
+    chosen = json.loads((run / "merge.json").read_text())[-1]["chosen"]
+    last = run / "stages" / "2" / "model" if chosen else tiny
+    first, left = (np.asarray(load(path).encode(texts)) for path in (last, run / "model"))
     np.testing.assert_allclose(first, left, atol=1e-6)
-    known = read_run(tmp_path / "run").comparison
-    assert known is not None
-    assert {"tiny-bert", "tiny-bert tuned"} <= {row.name for row in known.rows}
 
 
 def test_a_batch_is_of_one_data_set_with_its_prompts_and_objective(

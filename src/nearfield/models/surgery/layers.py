@@ -13,6 +13,7 @@ from nearfield.errors import InputError, ModelError
 from nearfield.models.find import model_path
 from nearfield.models.model import TextModel
 from nearfield.models.saving.written import Made, check_target, write_made
+from nearfield.models.trainable import Trainable
 
 # transformers' name for the list that says of each layer what attention it has
 _PER_LAYER = "layer_types"
@@ -60,13 +61,13 @@ def keep_layers(model: TextModel, keep: Sequence[int]) -> None:
     config.num_hidden_layers = len(keep)
 
 
-def count_layers(model: TextModel) -> int:
+def count_layers(model: Trainable) -> int:
     """How many layers the backbone has. Raises ModelError for a model without layers of its own."""
     return len(_layers(model)[1])
 
 
 @contextmanager
-def first_layers(model: TextModel, count: int) -> Iterator[None]:
+def first_layers(model: Trainable, count: int) -> Iterator[None]:
     """The opened model without the layers after the first `count`, in the block; torch runs
     these.
     """
@@ -81,7 +82,7 @@ def first_layers(model: TextModel, count: int) -> Iterator[None]:
         config.num_hidden_layers, model.layers = len(layers), native
 
 
-def _layers(model: TextModel) -> tuple[tuple[Any, str], nn.ModuleList]:
+def _layers(model: Any) -> tuple[tuple[Any, str], nn.ModuleList]:
     """The list of the backbone's layers, and the module and attribute that hold it."""
     if model.folder.static:
         count = None

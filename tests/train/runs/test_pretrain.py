@@ -65,7 +65,8 @@ def test_it_learns_resumes_and_opens_in_sentence_transformers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def run(to: str) -> Path:
-        return pretrain(str(tiny), collection, objective=objective, to=tmp_path / to, recipe=RECIPE)
+        asked: dict[str, Any] = {"objective": objective, "recipe": RECIPE, "guards": ()}
+        return pretrain(str(tiny), collection, to=tmp_path / to, **asked)
 
     whole = run("whole")
     assert np.mean(losses(tmp_path / "whole")[-5:]) < np.mean(losses(tmp_path / "whole")[:5])
@@ -81,6 +82,25 @@ def test_it_learns_resumes_and_opens_in_sentence_transformers(
     weights = [(folder / "model.safetensors").read_bytes() for folder in (whole, again)]
     assert weights[0] == weights[1]
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+
+
+def test_what_a_guard_lost_is_told(
+    tiny: Path, collection: Collection, tmp_path: Path, cli: Callable[..., Any]
+) -> None:
+    collection.save(tmp_path / "data")
+    rows = [
+        {"sentence1": f"cat dog {at}", "sentence2": f"tax {at % 3} law", "score": at % 2}
+        for at in range(40)
+    ]
+    guard = tmp_path / "guard.jsonl"
+    guard.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["pretrain", tiny, "--on", tmp_path / "data", "--to", tmp_path / "run"]
+    words += ["--objective", "cropping", "--guard", guard, "--device", "cpu"]
+    shown = cli(*words)
+    assert shown.exit_code == 0, shown.stderr
+    (lost,) = json.loads((tmp_path / "run" / "guards.json").read_text())
+    assert f"guard: Spearman from {lost['before']:.3f} to {lost['after']:.3f}" in shown.stdout
+    assert json.loads(cli(*words, "--json").stdout)["guards"] == [lost]
 
 
 def test_each_view_is_a_part_of_its_text() -> None:

@@ -9,6 +9,7 @@ import typer
 
 from nearfield.cli.console import Json, emit_json, out, progress_bar
 from nearfield.cli.opened import Device, LogTo, Model, On
+from nearfield.cli.shell.trained import Guards, guards_of
 
 
 def pretrain(
@@ -23,6 +24,7 @@ def pretrain(
         Path | None,
         typer.Option(help="A TOML file with what should differ from the default recipe."),
     ] = None,
+    guard: Guards = None,
     log_to: LogTo = "",
     device: Device = "auto",
     json: Json = False,
@@ -40,8 +42,10 @@ def pretrain(
     """
     from nearfield.formats.model_folder import read_model_folder
     from nearfield.models.find import model_path
+    from nearfield.store.fields import read_json
     from nearfield.train.logs import logged
     from nearfield.train.recipe import Recipe
+    from nearfield.train.runs.pretrain import GUARDS
     from nearfield.train.runs.pretrain import pretrain as run
     from nearfield.train.setting import Setting
 
@@ -50,8 +54,19 @@ def pretrain(
         chosen = Recipe.open(recipe, kind=read_model_folder(model_path(model)).contract.kind)
     with logged(log_to, to) as rows:
         setting = Setting(progress_bar, source=on, device=device, rows=rows)
-        made = run(model, on, objective=objective, to=to, recipe=chosen, setting=setting)
+        made = run(
+            model,
+            on,
+            objective=objective,
+            to=to,
+            recipe=chosen,
+            guards=guards_of(guard),
+            setting=setting,
+        )
+    lost = read_json(to / GUARDS)
     if json:
-        emit_json({"run": to, "model": made})
+        emit_json({"run": to, "model": made, "guards": lost})
         return
+    for each in lost:
+        out.say("{guard}: {measure} from {before:.3f} to {after:.3f}".format(**each))
     out.say(f"written: {made}")

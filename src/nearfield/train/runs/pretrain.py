@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from nearfield.data.trained_on import keep_trained_on
 from nearfield.encoders.text import TextEncoder
-from nearfield.errors import CollectionError
+from nearfield.errors import CollectionError, InputError
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.models.find import model_path
 from nearfield.models.model import TextModel
@@ -23,9 +25,13 @@ from nearfield.train.engine.loop import train
 from nearfield.train.engine.lora import add_lora
 from nearfield.train.pretraining import PRETRAINING
 from nearfield.train.recipe import Recipe, default_recipe, refuse_key
+from nearfield.train.runs.candidate import ByVectors
+from nearfield.train.runs.conclude import forgotten
+from nearfield.train.runs.guard import BUILT_IN, Guard, GuardRule, guard_values, open_guards
 from nearfield.train.runs.run import data_of, locked_run
 from nearfield.train.setting import UNWATCHED, Setting
 
+GUARDS = "guards.json"
 FEWEST = 2  # texts: of one, nothing can be told apart
 
 
@@ -36,14 +42,16 @@ def pretrain(
     objective: str,
     to: str | Path,
     recipe: Recipe | None = None,
+    guards: Sequence[str] | None = None,
     setting: Setting = UNWATCHED,
 ) -> Path:
     """Train `model` on the documents of `data`, which `open_collection` takes, by the pre-training
     `objective`, and return the folder of the result, `to`/model.
 
     No query and no judgement is looked at. `to` is the run folder: an interrupted run goes on where
-    it was, to the same weights. Raises InputError for an unknown objective and where the folder
-    holds another run, and ModelError where the model cannot be trained by the objective.
+    it was, to the same weights. What each of the `guards` (see `tune`) lost is in guards.json: it
+    decides nothing. Raises InputError for an unknown objective and where the folder holds another
+    run, and ModelError where the model cannot be trained by the objective.
     """
     kind, collection = PRETRAINING[objective], data_of(data)
     base = model_path(model)
@@ -78,10 +86,25 @@ def pretrain(
         add_lora(trained, asked)
         encoder = TextEncoder(trained.folder, TorchRuntime(trained))
         learner = kind.learner(trained, asked.schedule.max_tokens)
+        held = _guards(guards, asked, texts)
+        values = partial(guard_values, held, ByVectors(encoder), reporting=True)
+        before = folder.once("baseline.json", values)
         with setting.watch(f"pretrain {known.name} by {objective}") as progress:
             material = kind.material(encoder, texts, asked)
             train(learner, material, asked, run=folder, measure=None, progress=progress)
+        folder.write(GUARDS, forgotten(held, before, values(), asked.merge.margin))
         name = f"{known.name}-{collection.name}-{objective}"
         save_encoder(trained, made, name=name)
         keep_trained_on([base], made)
         return made
+
+
+def _guards(names: Sequence[str] | None, recipe: Recipe, learned: Sequence[str]) -> list[Guard]:
+    """The guards of these names; of None the built-in one, where enough of it is left."""
+    rule = GuardRule(recipe.measure, recipe.pool, learned=learned)
+    try:
+        return open_guards(BUILT_IN if names is None else names, rule)
+    except InputError:
+        if names is not None:
+            raise
+        return []

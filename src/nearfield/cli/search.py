@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from nearfield.retrieval.searchable import Hit, Searchable
     from nearfield.similarity.explained import Match
 
-SNIPPET = 160
-SHOWN_MATCHES = 12
+SNIPPET = 160  # characters of a document in the table
+SHOWN_MATCHES = 12  # of a result, the heaviest
 
 
 Query = Annotated[str | None, typer.Argument(help="What to look for; asked for when not given.")]

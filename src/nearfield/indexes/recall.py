@@ -18,7 +18,7 @@ LONGEST = 128  # oversampling that is tried; beyond, most of the time goes to sc
 # times what reading a vector in its turn takes, it takes to score one from a shortlist
 SCATTERED = 20
 SURE = 1.645  # standard errors below the mean recall: 95 % sure that the true one is not lower
-K, RECALL = 10, 0.98
+K, RECALL = 10, 0.98  # the results that count, and the share of them to find
 
 Kind = TypeVar("Kind", bound=Shortlist)
 

@@ -18,7 +18,7 @@ from nearfield.store.tensors import read_tensors, write_tensors
 from nearfield.types.arrays import Floats
 
 KINDS = ("linear", "low-rank", "mlp")
-_ROWS = 65_536
+_ROWS = 65_536  # vectors that are mapped at a time
 
 
 @dataclass(frozen=True)

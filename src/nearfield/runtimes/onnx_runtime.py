@@ -17,7 +17,7 @@ from nearfield.runtimes.padded_states import INPUTS, Shape
 from nearfield.runtimes.proof import Proof
 from nearfield.types.arrays import Array
 
-_OPSET = 17
+_OPSET = 17  # the first with layer norm as one operator
 _LARGEST = 2**31  # bytes: what one ONNX file may hold
 
 

@@ -11,7 +11,7 @@ from nearfield.errors import InputError
 from nearfield.statistics.finite import finite
 from nearfield.types.arrays import Doubles
 
-PERMUTATIONS = 10_000
+PERMUTATIONS = 10_000  # the standard error of a p of .05 is then .002
 RESOLVED = 25  # flips per row at least: the least p, times the number of rows, is then below .05
 _CELLS = 4_000_000  # signs in a block: 32 MB
 

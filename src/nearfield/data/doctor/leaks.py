@@ -19,7 +19,7 @@ from nearfield.data.doctor.words import Rows, terms
 from nearfield.types.finding import ERROR, NOTE, WARNING
 
 _WORDS = 4  # with one word of three changed, a query asks something else
-_WORDS_AN_EDIT = 8
+_WORDS_AN_EDIT = 8  # one word in so many may differ, and one at least
 _FEW = 0.01  # share of held-out queries up to which the same words with other positives are chance
 _PEERS = 500  # training queries of one document that a held-out query is compared with
 _MUCH = 0.1  # share of held-out queries about trained documents from which on it is a warning

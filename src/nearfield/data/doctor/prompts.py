@@ -14,7 +14,7 @@ from nearfield.data.doctor.subject import ModelFacts, Subject, sample
 from nearfield.types.finding import WARNING
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
-_SAMPLE = 1000
+_SAMPLE = 1000  # texts of each side that are looked at
 _MANY = 0.5  # share of texts with a prompt from which on it was put there on purpose
 _SHORT = 5  # a shorter prompt is too likely to be the text's own beginning
 

@@ -26,7 +26,7 @@ Offsets = Positions
 Places = Positions
 # units a thread at most, and tokens of one at least
 UNITS = 4
-UNIT_TOKENS = 512
+UNIT_TOKENS = 512  # of a thread's unit of work, at least
 
 
 def why_not(backbone: Any) -> str | None:

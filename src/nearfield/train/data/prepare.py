@@ -38,7 +38,7 @@ from nearfield.vectors.encode_to import encode_to
 from nearfield.vectors.request import Request
 
 MODEL, RANDOM = "model", "random"  # sources of negatives beside BM25
-POOL_DEPTH = 30
+POOL_DEPTH = 30  # ranks of BM25 and of the base model that a pool is chosen from
 # documents of the pool for each dev query beside the judged ones: those that rank highest are the
 # hardest
 POOL_EACH = 4

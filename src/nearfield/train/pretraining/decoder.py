@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-HEAD_DIM = 64
+HEAD_DIM = 64  # as in BERT
 
 
 class MaskedWords(nn.Module):

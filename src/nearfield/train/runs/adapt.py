@@ -42,7 +42,7 @@ from nearfield.types.progress import Progress, part_of, silent
 from nearfield.types.role import QUERY, Role
 from nearfield.types.verdict import Verdict
 
-SHARES = (0.25, 0.5, 0.75, 1.0)
+SHARES = (0.25, 0.5, 0.75, 1.0)  # of the way from the plain query to the mapped one
 # times the recipe's: how far a model's similarities lie apart is its own
 TEMPERATURES = (1.0, 0.5, 2.0)
 ADAPTER = "adapter"

@@ -40,7 +40,7 @@ OLD, UNBRIDGED, BRIDGED, AGAIN = (
     "bridged",
     "embedded again",
 )
-TOP = 10
+TOP = 10  # results whose overlap is measured
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the hidden layer
 DONE = (0.25, 0.5, 0.75)  # parts of the corpus that are embedded again already, and measured
 FACTS, MAP = "bridge", "map"

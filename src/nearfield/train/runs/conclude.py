@@ -24,7 +24,7 @@ from nearfield.types.progress import Progress
 from nearfield.types.ranking import Ranking
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Estimate, Forgotten, Side, Verdict
 
-ALPHA = 0.05
+ALPHA = 0.05  # the level of the paired test
 SHOWN, RANKS = 5, 5  # queries that gained or lost most, and results of each
 BASE, TUNED = "base", "tuned"
 

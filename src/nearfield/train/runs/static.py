@@ -51,7 +51,7 @@ from nearfield.types.role import DOCUMENT
 from nearfield.types.verdict import Verdict
 
 FACTS = "distil.json"
-SHARES = (0.25, 0.5, 0.75, 1.0)
+SHARES = (0.25, 0.5, 0.75, 1.0)  # of the fit
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from nearfield.types.progress import Progress, Rows
 
 VARIED = {"rate": (0.2, 5.0), "epochs": (0.5, 2.0), "temperature": (0.4, 2.5)}
 """What the recipe's values are multiplied by, drawn evenly on a logarithmic scale."""
-BATCHES = (0.5, 1.0, 2.0)
+BATCHES = (0.5, 1.0, 2.0)  # times the recipe's
 ALONE = 4  # trials before any is stopped early
 
 

@@ -171,9 +171,11 @@ def _install(wanted: Card, folder: Path, offer: Offer, *, progress: Progress) ->
             target.parent.mkdir(parents=True, exist_ok=True)
             came[file] = _copy(offer.open_file, file, target, offer.origin)
             if published and published.startswith(GIT):
-                kind, got = ("git id", _git_id(target))
+                kind = "git id"
+                got = _git_id(target)
             else:
-                kind, got = ("SHA-256", came[file])
+                kind = "SHA-256"
+                got = came[file]
             if published not in (None, got):
                 raise FetchError(
                     f"{offer.origin}: {file} is not the published one: its {kind} is {got}, "

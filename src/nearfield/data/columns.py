@@ -176,7 +176,9 @@ def _texts(
     first: Mapping[str, str | None], pos: str | None, options: DataOptions
 ) -> tuple[str | None, str | None, str | None]:
     """The columns of queries, of their documents, and of documents alone."""
-    query, positive, text = first["query"], first["positive"], first["text"]
+    query = first["query"]
+    positive = first["positive"]
+    text = first["text"]
     if options.document is not None:
         return query, options.document if query else None, options.document
     if text and not query and positive == pos:
@@ -223,8 +225,11 @@ class UnknownColumnsError(InputError):
         proposal: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(message, path=path, line=line)
-        self.place, self.plain, self.names = path, message, names
-        self.known, self.proposal = dict(known), dict(proposal)
+        self.place = path
+        self.plain = message
+        self.names = names
+        self.known = dict(known)
+        self.proposal = dict(proposal)
 
 
 def _meaningless(

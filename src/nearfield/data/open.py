@@ -57,7 +57,9 @@ def open_data(source: object, options: DataOptions | None = None) -> Collection 
     collection.
     """
     found = recognise(source, options)
-    return found.pairs() if found.scored() else with_kept_split(found.collection())
+    if found.scored():
+        return found.pairs()
+    return with_kept_split(found.collection())
 
 
 def open_labelled(source: object, options: DataOptions | None = None) -> Labelled:
@@ -89,7 +91,9 @@ def open_stream(
     that can be told from the others is in its `fault`.
     """
     found = recognise(source, options)
-    return found.stream(role) if field is None else found.field(field)
+    if field is None:
+        return found.stream(role)
+    return found.field(field)
 
 
 def open_queries(source: object) -> Stream:

@@ -108,7 +108,9 @@ class Reranker(PairScorer):
                 )
             pairs = np.arange(len(queries)), np.arange(len(documents))
         logits = self.score_at(queries, documents, pairs)
-        return expit(logits) if self.folder.activation == "sigmoid" else logits
+        if self.folder.activation == "sigmoid":
+            return expit(logits)
+        return logits
 
     def score_at(
         self,

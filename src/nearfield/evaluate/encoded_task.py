@@ -104,7 +104,8 @@ class EncodedTask(Task):
             contract, cuts_of(contract, options.dims, self._storages(options), options.similarity)
         )
         total = sum(map(len, self.parts))
-        done, parts = 0, []
+        done = 0
+        parts = []
         for at, texts in enumerate(self.parts):
             shown = _part(progress, done, total)
             parts.append(encoded(encoder, texts, self.role_of(at, contract), progress=shown))

@@ -121,7 +121,9 @@ class TextModel(Trainable):
             if id(weight) not in known
         }
         named |= {} if self.queries is None else {QUERY_WEIGHTS: self.queries.weight}
-        return named if self.adapters is None else named | self.adapters.parameters()
+        if self.adapters is None:
+            return named
+        return named | self.adapters.parameters()
 
     def table_size(self) -> float | None:
         if not self.folder.static:
@@ -191,7 +193,9 @@ class TextModel(Trainable):
         return torch.cat(parts)
 
     def _adapted(self, numbers: Integers | None, lengths: Integers) -> AbstractContextManager[None]:
-        return nullcontext() if self.adapters is None else self.adapters.acting(numbers, lengths)
+        if self.adapters is None:
+            return nullcontext()
+        return self.adapters.acting(numbers, lengths)
 
 
 def _size(backbone: Any, name: str) -> int:

@@ -81,7 +81,8 @@ class Call:
         """
         model, _ = self.models.find(name)
         judge = await self._opened(model, model.judge)
-        self.model, self.contract = model.name, judge.name
+        self.model = model.name
+        self.contract = judge.name
         scores = await self._done(model.score(pairs))
         self.items += len(pairs)
         if raw or judge.encoder is not None:  # a sum of similarities is no logit
@@ -92,7 +93,8 @@ class Call:
         """The model called `name`, open, its encoder, and the role in its name."""
         model, role = self.models.find(name)
         encoder = await self._opened(model, model.encoder)
-        self.model, self.contract = model.name, encoder.contract.name
+        self.model = model.name
+        self.contract = encoder.contract.name
         return model, encoder, role
 
     def warn(self, message: str) -> None:

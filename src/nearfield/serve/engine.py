@@ -74,7 +74,9 @@ class Engine(Generic[Item, Result]):
         cost: Callable[[Item], int],
         limits: Limits,
     ) -> None:
-        self._run, self._cost, self._limits = run, cost, limits
+        self._run = run
+        self._cost = cost
+        self._limits = limits
         self._works: deque[Work[Item, Result]] = deque()
         self._changed = threading.Condition()
         self._closing = False

@@ -110,7 +110,8 @@ def _swapped(prompts: dict[Role, str]) -> dict[Role, str]:
 
 
 def _of_tokens(encoder: TextEncoder) -> Iterator[Hypothesis]:
-    limit, json_text = encoder.contract.max_tokens, encoder.tokeniser.json()
+    limit = encoder.contract.max_tokens
+    json_text = encoder.tokeniser.json()
 
     def opened(text: str = json_text) -> Tokenizer:
         return Tokenizer.from_str(text)

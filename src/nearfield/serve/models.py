@@ -54,7 +54,8 @@ class ServedModel:
         self.name = named[1] if named else ModelSpec.parse(spec).short
         self.judges = is_reranker(Path(ModelSpec.parse(self.spec).name))
         self.used = time.monotonic()
-        self._open_encoder, self._open_reranker = encoder, reranker
+        self._open_encoder = encoder
+        self._open_reranker = reranker
         self._limits = limits
         self._lock = threading.Lock()
         self._encoder: Encoder[Any] | None = None

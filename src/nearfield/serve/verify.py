@@ -96,7 +96,8 @@ def backend(target: str, contract: Contract) -> Made:
     if address is None:
         encoder: Encoder = load(target)
         return lambda texts, role: encoder.encode_as(role, texts).numbers()
-    kind, terms = contract.kind, EMBEDDINGS[contract.kind].has_terms
+    kind = contract.kind
+    terms = EMBEDDINGS[contract.kind].has_terms
     if kind not in (vendor := VENDORS[address.vendor]).kinds:
         known = ", ".join(f"{name}:" for name in VENDORS if kind in VENDORS[name].kinds)
         raise ContractError(f"{vendor.title} has no {kind} embeddings; ask by {known or 'another'}")
@@ -233,7 +234,8 @@ def _norms(rows: Sequence[Agreement], wanted: dict[Role, Rows], *, explained: bo
     their directions, it explains lengths that are not all 1.
     """
     norms = np.concatenate([_lengths(vectors) for vectors in wanted.values()])
-    low, high = min(row.norms[0] for row in rows), max(row.norms[1] for row in rows)
+    low = min(row.norms[0] for row in rows)
+    high = max(row.norms[1] for row in rows)
     whole = bool(np.allclose(norms, 1, atol=NORM))
     right = np.allclose((low, high), (norms.min(), norms.max()), rtol=NORM)
     if right or (explained and not whole):
@@ -270,7 +272,8 @@ def _diagnosis(
     if all(np.allclose(*(np.sort(unit(each)) for each in pair), atol=1e-3) for pair in both):
         return Fault("wrong dims order", "the dimensions come in another order")
     before = _explained(got, wanted)
-    best, score = None, before
+    best = None
+    score = before
     for hypothesis in hypotheses(encoder):
         try:
             made = {role: hypothesis.made(texts, role) for role in got}
@@ -278,7 +281,8 @@ def _diagnosis(
             continue
         found = _explained(got, made)
         if found > score + 1e-6:
-            best, score = hypothesis, found
+            best = hypothesis
+            score = found
         if score > COSINE and 1 - score < (1 - before) / 20:
             break
     if best is not None and 1 - score < (1 - before) / 4:

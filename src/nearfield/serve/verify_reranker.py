@@ -175,7 +175,8 @@ def _diagnosis(
         logits = {query: made(query, texts) for query in got}
         apart = _apart(got, _through(SCALES[scale], logits))
         if apart < least:
-            best, least = fault, apart
+            best = fault
+            least = apart
         if apart < NEAR:
             break
     if best is not None and least < before / 4:

@@ -153,7 +153,8 @@ class Embeddings(ABC):
 
         Together the positions are 0 to count - 1. Wants one part at least.
         """
-        places, made = [], []
+        places = []
+        made = []
         for positions, part in parts:
             places.append(positions)
             made.append(part)

@@ -119,13 +119,15 @@ class MultiVector(Embeddings):
         """For each token of the one query, in order, the closest of the document's tokens (the
         first of equals) and what that adds. Nothing where either has no token.
         """
-        asked, given = self.tokens, documents.tokens
+        asked = self.tokens
+        given = documents.tokens
         if not len(asked) or not len(given):
             return []
         near = asked.scores(given).astype(np.float64)
         if self.average:
             near /= len(asked)
-        ours, theirs = names.query_tokens(len(asked)), names.document_tokens(len(given))
+        ours = names.query_tokens(len(asked))
+        theirs = names.document_tokens(len(given))
         return [
             Match(ours[token], theirs[best], float(near[token, best]))
             for token, best in enumerate(near.argmax(1).tolist())
@@ -198,7 +200,8 @@ def _fewer(tokens: Dense, factor: int, keep: int) -> Floats:
     from scipy.cluster.hierarchy import fcluster, linkage
 
     vectors = tokens.floats()
-    kept, rest = vectors[:keep], vectors[keep:]
+    kept = vectors[:keep]
+    rest = vectors[keep:]
     clusters = max(1, len(rest) // factor)
     if clusters >= len(rest):
         return vectors

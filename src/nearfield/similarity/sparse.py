@@ -134,7 +134,8 @@ class Sparse(Embeddings):
         empty row): (n, m) float32.
         """
         self.check_space(documents)
-        query, document = self.matrix(), documents.matrix()
+        query = self.matrix()
+        document = documents.matrix()
         scored: Floats = (query @ document.T).toarray()
         if self.similarity == "cosine":
             scored /= np.maximum(_lengths(query)[:, None] * _lengths(document)[None, :], 1e-12)
@@ -180,7 +181,8 @@ class Sparse(Embeddings):
     def explain(self, documents: Sparse, names: Names) -> list[Match]:
         """The terms that the one query and the one document share, largest product first."""
         self.check_space(documents)
-        asked, given = self._row(), documents._row()
+        asked = self._row()
+        given = documents._row()
         products = {term: asked[term] * given[term] for term in asked if term in given}
         terms = sorted(products, key=lambda term: (-products[term], term))
         lengths = 1.0
@@ -195,7 +197,8 @@ class Sparse(Embeddings):
     def unmet(self, documents: Sparse) -> list[int]:
         """The terms of the one query that the one document lacks, the heaviest first."""
         self.check_space(documents)
-        asked, given = self._row(), documents._row()
+        asked = self._row()
+        given = documents._row()
         lacking = [term for term in asked if term not in given]
         return sorted(lacking, key=lambda term: (-abs(asked[term]), term))
 

@@ -39,7 +39,8 @@ def certify(model: Model, json: Json = False) -> None:
             made = Certificate.of_reranker(folder)
         else:
             encoder = load_text_encoder(model)
-            made, folder = Certificate.make(encoder), encoder.folder.path
+            made = Certificate.make(encoder)
+            folder = encoder.folder.path
     path = made.save(folder)
     facts = {"certificate": str(path), "texts": len(made.texts), "roles": list(made.vectors)}
     if json:

@@ -37,7 +37,9 @@ def column_names(schema: pa.Schema, rows: Rows) -> list[str]:
     """The names of all columns; where some hold objects, as the first row has them."""
     if any(map(_holds_objects, schema.types)):
         first = next(iter(rows.tolerant(schema.names)), None)
-        return list(first.values) if isinstance(first, Record) else schema.names
+        if isinstance(first, Record):
+            return list(first.values)
+        return schema.names
     return list(schema.names)
 
 

@@ -53,7 +53,9 @@ class Contents:
         """Those of the columns that hold numbers, ids, addresses or a few single words, in a table
         where another column holds texts.
         """
-        return {name for name in names if self._textless(name)} if self.profiles else set()
+        if self.profiles:
+            return {name for name in names if self._textless(name)}
+        return set()
 
     def completed(self, columns: Columns) -> Columns:
         """The columns, with those of relevance and of splits that are told by what is in them."""

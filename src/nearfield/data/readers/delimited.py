@@ -55,7 +55,8 @@ class Delimited(RowFile):
 
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record | InputError]:
         """Each row below the header, or what is wrong with it."""
-        dialect, header = self._dialect, list[str]()
+        dialect = self._dialect
+        header = list[str]()
         lines = self._lines(dialect)
         if dialect.stated:
             next(lines)
@@ -98,7 +99,9 @@ class Delimited(RowFile):
         if not dialects:
             quotes = first.strip().startswith('"') or first.count('"') % 2
             commas = _Dialect(",")
-            return commas if quotes or self._vote(commas)[0] >= 1 else _Dialect(_ALONE)
+            if quotes or self._vote(commas)[0] >= 1:
+                return commas
+            return _Dialect(_ALONE)
         return max(dialects, key=self._vote)
 
     def _first_line(self) -> str:
@@ -163,7 +166,9 @@ class Delimited(RowFile):
             # a quote within a field that has none around it, as of inches, opens nothing
             if quotes % 2 == 0 or (len(parts) == 1 and not opening.search(raw)):
                 yield start, decoded(b"\n".join(parts), self.path, start)
-                parts, quotes, size = [], 0, 0
+                parts = []
+                quotes = 0
+                size = 0
             elif size > LIMIT:
                 break
         if parts:

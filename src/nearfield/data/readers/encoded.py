@@ -76,7 +76,8 @@ def detected(path: Path, *, fallback: bool) -> str:
         for mark, name in _MARKS.items():
             if start.startswith(mark):
                 return name
-        even, odd = start[::2].count(0), start[1::2].count(0)
+        even = start[::2].count(0)
+        odd = start[1::2].count(0)
         if min(even, odd) == 0 and even + odd > _ZEROS * len(start):
             return "utf-16-le" if odd else "utf-16-be"
         if even + odd or not fallback:
@@ -86,7 +87,8 @@ def detected(path: Path, *, fallback: bool) -> str:
 
 def _by_letters(file: IO[bytes], path: Path) -> str:
     letters = special = sequences = 0
-    whole, undefined = True, False
+    whole = True
+    undefined = False
     decoder = codecs.getincrementaldecoder(UTF_8)()
     while block := file.read(_BLOCK):
         if whole:

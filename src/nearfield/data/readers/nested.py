@@ -71,8 +71,12 @@ def table_in(value: object) -> Sequence[Any] | None:
         return [{"key": name} | part for name, part in value.items()]
     if all(isinstance(part, str) for part in value.values()):
         many = len(value) > _MOST_COLUMNS
-        return [{"key": key, "value": of} for key, of in value.items()] if many else [value]
-    return table_in(objects[0]) if not lists and len(objects) == 1 else None
+        if many:
+            return [{"key": key, "value": of} for key, of in value.items()]
+        return [value]
+    if not lists and len(objects) == 1:
+        return table_in(objects[0])
+    return None
 
 
 def _unfolded(rows: Sequence[Any], depth: int = 0) -> Sequence[Any]:

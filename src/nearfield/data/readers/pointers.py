@@ -80,5 +80,6 @@ def _told(pointer: Pointer) -> int:
     """How well the column's name says that it points there: by the name of the target's file, or of
     its ids; 0 for not at all.
     """
-    name, file = plain(pointer.column), plain(PurePath(pointer.target.place).name)
+    name = plain(pointer.column)
+    file = plain(PurePath(pointer.target.place).name)
     return 2 * (file[:3] in name) + (name == plain(pointer.key) and name not in ("id", "_id"))

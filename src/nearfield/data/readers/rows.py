@@ -178,7 +178,8 @@ def described(rows: Rows) -> Table:
     """What a table was taken for; all of it is read."""
     meanings = rows.layout.meanings()
     columns = {name: meanings.get(name, "") for name in rows.names() if name}
-    seen, count = set[bytes](), 0
+    seen = set[bytes]()
+    count = 0
     for record in rows:
         count += 1
         seen.add(
@@ -193,7 +194,8 @@ def unused_columns(rows: Rows) -> Unused | None:
     """The columns that could be of a pair and are not used, which the log says; None where there
     are none.
     """
-    names, columns = rows.names(), rows.layout
+    names = rows.names()
+    columns = rows.layout
     if not columns.unused:
         return None
     used = f"{columns.text!r} is the document"

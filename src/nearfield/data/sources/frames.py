@@ -50,7 +50,9 @@ def frame_rows(given: Any, split: str, options: DataOptions) -> FrameRows | None
         table = _table(given)
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise InputError(f"is not a table of rows: {first_line(error)}", path=place) from error
-    return None if table is None else FrameRows(table, place, split, options)
+    if table is None:
+        return None
+    return FrameRows(table, place, split, options)
 
 
 def _table(given: Any) -> pa.Table | None:

@@ -169,7 +169,9 @@ def image_files(folder: Path) -> Iterator[Path]:
 def _recognise(given: object, options: DataOptions) -> ImageFolder | None:
     if not isinstance(given, Path) or not given.is_dir():
         return None
-    return ImageFolder(given) if next(image_files(given), None) is not None else None
+    if next(image_files(given), None) is not None:
+        return ImageFolder(given)
+    return None
 
 
 IMAGES = Kind(f"a folder of {', '.join(SUFFIXES)} images", _recognise)

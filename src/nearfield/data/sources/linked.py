@@ -53,7 +53,9 @@ def _recognise(given: object, options: DataOptions) -> LinkedTables | None:
     if not 2 <= len(tables) <= 3:
         return None
     links = _links(tables)
-    return None if links is None else LinkedTables(given, tables, links)
+    if links is None:
+        return None
+    return LinkedTables(given, tables, links)
 
 
 def _links(tables: list[Rows]) -> Links | None:
@@ -93,7 +95,9 @@ def _query(rows: Rows) -> str | None:
     """The column of queries, by its name or as the only one of texts."""
     texts = [profile.name for profile in rows.contents.profiles]
     named = [name for name in texts if plain(name) in KEYS["query"]]
-    return next(iter(named or texts), None) if named or len(texts) == 1 else None
+    if named or len(texts) == 1:
+        return next(iter(named or texts), None)
+    return None
 
 
 LINKED = Kind("a folder of tables that point at each other by ids", _recognise)

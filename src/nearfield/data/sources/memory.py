@@ -72,7 +72,9 @@ def _by_split(given: Mapping[object, object], options: DataOptions) -> RowSource
         if rows is None:
             return None
         tables.append(rows)
-    return RowSource(NAME, f"<{type(given).__name__}>", tables) if tables else None
+    if tables:
+        return RowSource(NAME, f"<{type(given).__name__}>", tables)
+    return None
 
 
 def _rows(given: object, options: DataOptions, split: str = "") -> Rows | None:

@@ -38,10 +38,13 @@ def write_links(links: Links, writer: CollectionWriter) -> None:
     that point at others of their own table are no documents; of rows that repeat a judgement, as in
     a log of clicks, the highest counts.
     """
-    to, columns, own = links.documents, links.columns, links.documents.source
+    to = links.documents
+    columns = links.columns
+    own = links.documents.source
     for record in to.target:
         if own is not to.target or not id_in(record, to.column):
-            text, title = record.joined(columns.text), record.joined(columns.title)
+            text = record.joined(columns.text)
+            title = record.joined(columns.title)
             writer.document(id_in(record, to.key), text, title=title)
     rows = [record for record in own if id_in(record, to.column)]
     asked = links.queries

@@ -100,7 +100,9 @@ class RowSource(Source):
             make,
             open_folder=lambda folder: Pairs.open(folder, source=source),
         )
-        return found if unused is None else replace(found, unused=(unused,))
+        if unused is None:
+            return found
+        return replace(found, unused=(unused,))
 
     def stream(self, role: str) -> Stream:
         """Documents that have ids, as they are read; other rows go through a collection."""

@@ -53,8 +53,10 @@ class Opened(Encoder[Dense]):
 
     def remember(self, files: Path, network: torch.nn.Module) -> None:
         """Note the folder and the network's weights as they are now, which `identity` is of."""
-        self.files, self.opened = files, OpenedFiles(files)
-        self._network, self._weights = network, weight_sums(network.parameters())
+        self.files = files
+        self.opened = OpenedFiles(files)
+        self._network = network
+        self._weights = weight_sums(network.parameters())
 
     @classmethod
     @abstractmethod
@@ -90,7 +92,8 @@ class Opened(Encoder[Dense]):
         self.contract.prompt(role)
         started = time.perf_counter()
         drawn = np.array([role == IMAGE or _is_image(item) for item in items], bool)
-        written, shown = np.flatnonzero(~drawn), np.flatnonzero(drawn)
+        written = np.flatnonzero(~drawn)
+        shown = np.flatnonzero(drawn)
         vectors = np.empty((len(items), self.contract.dim), np.float32)
         counts = np.zeros((len(items), 2), np.int64)
         if len(written):
@@ -123,7 +126,8 @@ class ImageEncoder(Opened):
     """A model of images alone: a string is a path or a data URL, and texts are refused."""
 
     def __init__(self, tower: ImageTower) -> None:
-        self.tower, self.contract = tower, tower.folder.contract
+        self.tower = tower
+        self.contract = tower.folder.contract
         self.remember(tower.folder.path, tower)
 
     @classmethod

@@ -141,7 +141,9 @@ class Vendor(ABC):
         """The tokens that an answer says are billed; None where it does not say."""
         usage = body.get("usage") if isinstance(body, dict) else None
         found = usage.get("total_tokens") if isinstance(usage, dict) else None
-        return found if isinstance(found, int) and found >= 0 else None
+        if isinstance(found, int) and found >= 0:
+            return found
+        return None
 
     @property
     def reranks(self) -> bool:
@@ -184,11 +186,15 @@ class Vendor(ABC):
 
     def headers(self) -> dict[str, str]:
         """What carries the key."""
-        return {} if self._key is None else {"Authorization": f"Bearer {self._key}"}
+        if self._key is None:
+            return {}
+        return {"Authorization": f"Bearer {self._key}"}
 
     def without_key(self, text: str) -> str:
         """The text with the key, where a vendor repeats it, crossed out."""
-        return text if not self._key else text.replace(self._key, "***")
+        if not self._key:
+            return text
+        return text.replace(self._key, "***")
 
 
 class OpenAIShaped(Vendor):

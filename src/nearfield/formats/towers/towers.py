@@ -66,7 +66,8 @@ def processor_settings(path: Path) -> Fields:
     """The settings of the image processor, which newer versions write into those of both. Raises
     ModelError where there are none.
     """
-    alone, both = path / "preprocessor_config.json", path / "processor_config.json"
+    alone = path / "preprocessor_config.json"
+    both = path / "processor_config.json"
     if alone.is_file():
         return read_fields(alone)
     if both.is_file():

@@ -119,7 +119,9 @@ def kept_step(run: RunFolder) -> int:
     with.
     """
     kept = max(_last(run).parent.glob("kept-*.safetensors"), default=None)
-    return int(kept.stem.removeprefix("kept-")) if kept is not None else 0
+    if kept is not None:
+        return int(kept.stem.removeprefix("kept-"))
+    return 0
 
 
 def _last(run: RunFolder) -> Path:

@@ -142,9 +142,12 @@ def conclude(
     better or worse where the two-sided paired test says so at 5 %. `dev_queries` is the number of
     queries that chose what was kept.
     """
-    comparison, base, tuned = found.comparison, found.base, found.tuned
+    comparison = found.comparison
+    base = found.base
+    tuned = found.tuned
     rows = {row.name: row for row in comparison.rows}
-    before, after = rows[base], rows[tuned]
+    before = rows[base]
+    after = rows[tuned]
     pair = next(pair for pair in comparison.pairs if {pair.a, pair.b} == {base, tuned})
     sign = 1.0 if pair.a == tuned else -1.0
     low, high = sorted((sign * pair.difference.low, sign * pair.difference.high))

@@ -79,7 +79,8 @@ class JoinedRun(EncoderRun):
 
     def __init__(self, model: str, folder: RunFolder, recipe: Recipe, setting: Setting) -> None:
         super().__init__(folder, setting, recipe)
-        self.model, layout = model, image_layout(Path(model))
+        self.model = model
+        layout = image_layout(Path(model))
         if layout is None or layout.opens != "joined":
             raise ModelError(
                 f"{model}: only a model that nearfield models join wrote is tuned on images"
@@ -116,8 +117,10 @@ class JoinedRun(EncoderRun):
         super().encode_documents(progress)
 
     def material(self) -> TrainingData:
-        split, images = self.collection.split("train"), self.collection.document_texts
-        texts, limit = split.query_texts, self.recipe.schedule.max_tokens
+        split = self.collection.split("train")
+        images = self.collection.document_texts
+        texts = split.query_texts
+        limit = self.recipe.schedule.max_tokens
         queries: TokenSource | MadeSource = TokenSource.of(self.encoder.text, texts, QUERY, limit)
         if self.trained.text.adapters is None:  # locked, too
             made = self.encoder.text.encode(texts, QUERY).floats()

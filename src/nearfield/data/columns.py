@@ -148,6 +148,11 @@ def columns_of(
         score=score,
         label=None if query else first["label"],
     )
+    return _with_unused(columns, by_key)
+
+
+def _with_unused(columns: Columns, by_key: Mapping[str, str]) -> Columns:
+    """The columns with those that have a meaning and are not used, and those of printed lists."""
     used = [name for name, use in columns.meanings().items() if use != "label"]
     other = [name for meaning in _TELLING for key in KEYS[meaning] if (name := by_key.get(key))]
     return replace(

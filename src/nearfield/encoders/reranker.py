@@ -108,9 +108,7 @@ class Reranker(PairScorer):
                 )
             pairs = np.arange(len(queries)), np.arange(len(documents))
         logits = self.score_at(queries, documents, pairs)
-        if self.folder.activation == "sigmoid":
-            return expit(logits)
-        return logits
+        return expit(logits) if self.folder.activation == "sigmoid" else logits
 
     def score_at(
         self,

@@ -75,9 +75,7 @@ class Files:
         normalising = self.folders("Normalize")
         for folder in normalising:
             refuse_unhonoured(read_optional(folder / "config.json"), NORMALIZE)
-        if self.modules:
-            return bool(normalising)
-        return self.stated.get("normalise", default)
+        return bool(normalising) if self.modules else self.stated.get("normalise", default)
 
     def code(self, task: str = "") -> tuple[Path, ...]:
         """See `remote_code`, for the head of `task`."""

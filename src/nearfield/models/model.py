@@ -121,9 +121,7 @@ class TextModel(Trainable):
             if id(weight) not in known
         }
         named |= {} if self.queries is None else {QUERY_WEIGHTS: self.queries.weight}
-        if self.adapters is None:
-            return named
-        return named | self.adapters.parameters()
+        return named if self.adapters is None else named | self.adapters.parameters()
 
     def table_size(self) -> float | None:
         if not self.folder.static:
@@ -193,9 +191,7 @@ class TextModel(Trainable):
         return torch.cat(parts)
 
     def _adapted(self, numbers: Integers | None, lengths: Integers) -> AbstractContextManager[None]:
-        if self.adapters is None:
-            return nullcontext()
-        return self.adapters.acting(numbers, lengths)
+        return nullcontext() if self.adapters is None else self.adapters.acting(numbers, lengths)
 
 
 def _size(backbone: Any, name: str) -> int:

@@ -37,9 +37,7 @@ def column_names(schema: pa.Schema, rows: Rows) -> list[str]:
     """The names of all columns; where some hold objects, as the first row has them."""
     if any(map(_holds_objects, schema.types)):
         first = next(iter(rows.tolerant(schema.names)), None)
-        if isinstance(first, Record):
-            return list(first.values)
-        return schema.names
+        return list(first.values) if isinstance(first, Record) else schema.names
     return list(schema.names)
 
 

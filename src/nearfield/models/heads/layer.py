@@ -178,8 +178,6 @@ def _one(folder: Path, name: str) -> Floats | None:
         with foreign(file, "the weights could not be read"):
             # it may hold more than floating numbers
             weights = torch.load(file, map_location="cpu", weights_only=True)
-            if name in weights:
-                return weights[name].float().numpy()
-            return None
+            return weights[name].float().numpy() if name in weights else None
     stored = Weights(folder)
     return stored.float32(name) if name in stored else None

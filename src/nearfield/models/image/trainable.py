@@ -54,9 +54,7 @@ class TrainableJoined(Trainable):
     def parameters(self) -> dict[str, nn.Parameter]:
         named = {f"{PROJECTION}.{name}": part for name, part in self.projection.weights.items()}
         adapters = self.text.adapters
-        if adapters is None:
-            return named
-        return named | adapters.parameters()
+        return named if adapters is None else named | adapters.parameters()
 
     def embed(self, batch: Any) -> Any:
         """(n, dim) of texts in a Packed, or of Made items."""

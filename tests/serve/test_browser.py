@@ -18,7 +18,7 @@ from nearfield.evaluate.judging.judgements import Judgements
 from nearfield.evaluate.judging.pool import pool
 from nearfield.evaluate.judging.session import Session
 from nearfield.retrieval.searchable import Plan
-from nearfield.serve.app import application
+from nearfield.serve.app import Access, application
 from nearfield.serve.judging.app import judging_app
 from serving import models_of, prompted, running
 from towers import images_of_each_kind, tiny_towers
@@ -56,7 +56,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("page")
     folders = [prompted(home / name, seed=at) for at, name in enumerate(("one", "two"))]
     found = nf.index(folders[0], DOCUMENTS, plan=Plan(fuse=True))
-    with running(application(models_of(list(map(str, folders))), found=found)) as address:
+    app = application(models_of(list(map(str, folders))), Access(keys=("sk-page",)), found)
+    with running(app) as address:
         yield address
 
 
@@ -85,25 +86,27 @@ def test_the_page(browser: Any, url: str, tmp_path: Path) -> None:
 
     browser.set_window_size(1280, 900)
     browser.get(url)
+    until(lambda: "key is missing" in text("#matrix-error"))
+    one("#key").send_keys("sk-page", Keys.TAB)
     until(lambda: count("#contracts tr") == 3)
+    assert text("#matrix-error") == ""
+    assert 'query: "query : "' in text("#contracts tr:nth-of-type(2)")
+    browser.get_log("browser")  # that the key was missing
     Select(one("#second")).select_by_visible_text("two")
     one("#run").click()
     until(lambda: count("#matrices figure") == 2)
     assert count("#matrices td") == 2 * 16
     assert (one("#dims").get_attribute("value"), text("#dims-out")) == ("32", "32")
+    documents = text("#matrices")
+    Select(one("#role")).select_by_visible_text("query")
+    one("#run").send_keys(Keys.SPACE)
+    until(lambda: text("#matrices") != documents)
     cells = [text("#matrices td:nth-of-type(2)")]
     one("#matrices td:nth-of-type(2) button").send_keys(Keys.ENTER)  # which words make it
     until(lambda: count("#words p") == 2)
     assert [
         word.text for word in browser.find_elements(By.CSS_SELECTOR, "#words p:nth-of-type(1) mark")
-    ] == [
-        "How",
-        "do",
-        "I",
-        "return",
-        "a",
-        "parcel",
-    ]
+    ] == ["How", "do", "I", "return", "a", "parcel"]
     one("#dims").send_keys(Keys.HOME, *[Keys.ARROW_RIGHT] * 3)
     assert text("#dims-out") == "4"
     cells.append(text("#matrices td:nth-of-type(2)"))
@@ -122,6 +125,13 @@ def test_the_page(browser: Any, url: str, tmp_path: Path) -> None:
     assert text("#search-dims-out") == "8"
     Select(one("#search-storage")).select_by_visible_text("binary")
     until(lambda: any(mark in text("#hits") for mark in "▲▼–"))
+    one("#k").clear()
+    one("#k").send_keys("1", Keys.ENTER)
+    until(lambda: count("#hits tr") == 2)
+    one("#texts").clear()
+    one("#run").click()
+    until(lambda: "no text" in text("#matrix-error"))
+    browser.get_log("browser")  # that it was refused
     until(lambda: re.search(r"\d+ tokens/s, \d+ waiting, [1-9]\d* requests", text("#live")))
     for width in (390, 1280):
         for scheme in ("light", "dark"):

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -13,7 +14,8 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import nearfield as nf
 from nearfield.serve.app import Access
@@ -259,14 +263,52 @@ def assert_kept_longer_than_clients_do(url: str) -> None:
     """A connection answers again after 5 s, when httpx and with it the vendors' SDKs let go of it:
     had the server closed it, a request that was just being sent would be lost.
     """
-    connection = http.client.HTTPConnection(url.removeprefix("http://"))
-    for pause in (5.5, 0):
-        connection.request("GET", "/health")
-        assert connection.getresponse().read()
-        connection.auto_open = 0
-        time.sleep(pause)
+    with closing(http.client.HTTPConnection(url.removeprefix("http://"))) as connection:
+        for pause in (5.5, 0):
+            connection.request("GET", "/health")
+            assert connection.getresponse().read()
+            connection.auto_open = 0
+            time.sleep(pause)
 
 
+def not_installed_by(requirement: str) -> set[str]:
+    """The modules here that `pip install REQUIREMENT` does not bring."""
+    brought: set[str] = set()
+    waiting = [Requirement(requirement)]
+    while waiting:
+        wanted = waiting.pop()
+        key = canonicalize_name(wanted.name)
+        known = metadata.metadata(key).get_all("Provides-Extra") or []
+        assert {each.lower() for each in wanted.extras} <= {each.lower() for each in known}, wanted
+        brought.add(key)
+        for line in metadata.requires(key) or []:
+            needed = Requirement(line)
+            extras = ["", *wanted.extras]
+            fits = needed.marker is None or any(
+                needed.marker.evaluate({"extra": extra}) for extra in extras
+            )
+            if fits and canonicalize_name(needed.name) not in brought:
+                assert needed.specifier.contains(metadata.version(needed.name), prereleases=True)
+                waiting.append(needed)
+    return {
+        module
+        for module, names in metadata.packages_distributions().items()
+        if not brought & {canonicalize_name(name) for name in names}
+    }
+
+
+ONLY_THESE = """
+import importlib.util, sys
+found = importlib.util.find_spec
+def find(name, package=None):
+    return None if name.partition(".")[0] in BLOCKED else found(name, package)
+importlib.util.find_spec = find
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+"""
 SMALL_FILES = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -275,8 +317,8 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, resource.RLIM_INFINITY))
 
 
 def test_a_full_disk_kill_9_and_sigterm_under_load(tmp_path: Path, repository: Path) -> None:
-    """The lines of docs/serve.md, at a free port and with a tiny model, and a vendor's model beside
-    it. What the vendor said is answered though its cache cannot be written, and what was kept
+    """The three lines of docs/serve.md, at a free port and with a tiny model, where nothing but what
+    the first of them installs can be imported, and a vendor's model beside it. What the vendor said is answered though its cache cannot be written, and what was kept
     before a kill -9 is not asked for again; SIGTERM answers what was accepted.
     """
     folder = prompted(tmp_path / "tiny")
@@ -291,8 +333,13 @@ def test_a_full_disk_kill_9_and_sigterm_under_load(tmp_path: Path, repository: P
     with loopback() as vendor:
         models = f"minilm={folder}", f"paid={vendor.url}/openai/v1#minilm"
         parts = [[f"text {at} {n}" for n in range(20)] for at in range(8)]
-        with command(*models, before=SMALL_FILES, home=tmp_path) as (process, url):
-            page = (repository / "docs" / "serve.md").read_text(encoding="utf-8")
+        page = (repository / "docs" / "serve.md").read_text(encoding="utf-8")
+        install, start, run = page.partition("```bash\n")[2].partition("```")[0].splitlines()
+        assert (start, run) == ("nearfield serve minilm", "python ask.py")
+        words = shlex.split(install)
+        assert words[:2] == ["pip", "install"]
+        only = f"BLOCKED = {not_installed_by(words[2])!r}{ONLY_THESE}{SMALL_FILES}"
+        with command(*models, before=only, home=tmp_path) as (process, url):
             ask_py = page.partition("```py\n")[2].partition("```")[0].replace(DOCS_URL, url)
             done = subprocess.run([sys.executable, "-c", ask_py], capture_output=True, text=True)
             assert (done.stdout, done.returncode) == ("32\n", 0), done.stderr

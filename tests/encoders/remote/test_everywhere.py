@@ -74,6 +74,53 @@ def test_evaluate_compares_local_and_api_models_in_one_table_with_prices(
     assert KEY not in told.stderr + told.stdout + kept.stdout
 
 
+def some_of(scifact: Path, folder: Path, *, queries: int, documents: int) -> Path:
+    """The data set cut to its first test queries, the documents judged for them and some others."""
+    (folder / "qrels").mkdir(parents=True)
+    head, *judged = (scifact / "qrels" / "test.tsv").read_text(encoding="utf-8").splitlines()
+    asked = list(dict.fromkeys(line.split("\t")[0] for line in judged))[:queries]
+    kept = [line for line in judged if line.split("\t")[0] in asked]
+    (folder / "qrels" / "test.tsv").write_text("\n".join([head, *kept]), encoding="utf-8")
+    relevant = {line.split("\t")[1] for line in kept}
+    for file, wanted, others in (
+        ("corpus.jsonl", relevant, documents),
+        ("queries.jsonl", set(asked), 0),
+    ):
+        lines = (scifact / file).read_text(encoding="utf-8").splitlines()
+        ids = [str(json.loads(line)["_id"]) for line in lines]
+        chosen = [line for at, line in enumerate(lines) if ids[at] in wanted or at < others]
+        (folder / file).write_text("\n".join(chosen), encoding="utf-8")
+    return folder
+
+
+def test_minilm_itself_beside_apis_on_some_of_scifact(
+    vendor: Loopback,
+    word_tokenisers: None,
+    minilm: Path,
+    shared_data: Path,
+    tmp_path: Path,
+    cli: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("openai", reason="the SDK of openai is not installed")
+    pytest.importorskip("cohere", reason="the SDK of cohere is not installed")
+    data = some_of(shared_data / "scifact", tmp_path / "scifact", queries=30, documents=60)
+    names = (str(minilm), "openai:text-embedding-3-small", COHERE)
+    told = cli("evaluate", *names, "--on", data, "--json")
+    assert told.exit_code == 0, told.stderr
+    found = json.loads(told.stdout)
+    rows = {row["name"]: row for row in found["rows"]}
+    assert [rows[name]["dim"] for name in ("minilm", *names[1:])] == [384, 1_536, 1_024]
+    assert rows["minilm"]["means"]["nDCG@10"] > 0.8, (
+        "the vendors' vectors are random, minilm's are not"
+    )
+    assert max(rows[name]["means"]["nDCG@10"] for name in names[1:]) < 0.5
+    assert set(found["prices"]) == set(names[1:])
+    for row in (rows[name] for name in ("minilm", *names[1:])):
+        assert row["bytes_per_document"] == 4 * row["dim"]
+        assert row["query_milliseconds"] > 0
+
+
 def test_the_time_of_a_query_is_that_of_a_call(vendor: Loopback) -> None:
     pytest.importorskip("openai", reason="the SDK of openai is not installed")
     encoder = load(OPENAI)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from nearfield.catalog.card import cards
 from nearfield.data.doctor.subject import ModelFacts
 from nearfield.encoders.encoded import encoded
 from nearfield.encoders.text import TextEncoder
+from nearfield.errors import TruncationWarning
 from nearfield.similarity import EMBEDDINGS
 from nearfield.types.arrays import Floats
 from nearfield.types.role import DOCUMENT, QUERY
@@ -33,9 +35,10 @@ def similarities(
     encoder: TextEncoder[Any], queries: Sequence[str], documents: Sequence[str]
 ) -> Floats:
     """(n, m) the similarities of n queries and m documents."""
-    asked, given = (
-        encoded(encoder, texts, role) for texts, role in ((queries, QUERY), (documents, DOCUMENT))
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TruncationWarning)  # which another check counts
+        asked = encoded(encoder, queries, QUERY)
+        given = encoded(encoder, documents, DOCUMENT)
     return asked.scores(given)
 
 

@@ -165,7 +165,7 @@ def test_a_shuffled_column_of_pairs_is_found(name: str, pairs: Callable[[str], P
     assert severity("shuffled-pairs", Pairs.from_table(table)) == WARNING
 
 
-@pytest.mark.parametrize("name", [*ASKED[:3], "scifact"])
+@pytest.mark.parametrize("name", [*ASKED[:2], "scifact"])
 def test_a_model_tells_pairs_without_common_words_from_shuffled_ones(
     name: str,
     pairs: Callable[[str], Pairs],
@@ -177,9 +177,11 @@ def test_a_model_tells_pairs_without_common_words_from_shuffled_ones(
     """
     rows = related(name, pairs, collection)
     whole = Pairs.from_table(pa.table({"query": rows[0], "positive": rows[1]}))
-    mixed = Pairs.from_table(pa.table({"query": rows[0], "positive": rows[1][50:] + rows[1][:50]}))
+    order = np.random.default_rng(0).permutation(len(rows[0])).tolist()
+    positives = [rows[1][at] for at in order]
+    mixed = Pairs.from_table(pa.table({"query": rows[0], "positive": positives}))
     assert severity("shuffled-pairs", whole) == WARNING
-    model = model_facts(load_text_encoder(local_model("minilm")))
+    model = model_facts(load_text_encoder(local_model("minilm-l3")))
     for data, expected in ((whole, None), (mixed, ERROR)):
         found = CHECKS["shuffled-pairs"](Subject(data, None, model))
         assert (found and found.severity) == expected
@@ -188,7 +190,7 @@ def test_a_model_tells_pairs_without_common_words_from_shuffled_ones(
 def related(
     name: str, pairs: Callable[[str], Pairs], collection: Callable[[str], Collection]
 ) -> tuple[list[str], list[str]]:
-    """A hundred queries, without their positives' words, and these."""
+    """Some queries, without their positives' words, and these."""
     if "." in name:
         given = pairs(name)
         both = list(zip(given.queries, given.positives, strict=True))
@@ -206,7 +208,7 @@ def related(
         left = " ".join(word for word in words(query) if word not in own)
         if len(left.split()) > 1:
             made.append((left, positive))
-    queries, positives = zip(*made[:100], strict=True)
+    queries, positives = zip(*made[:250], strict=True)
     return list(queries), list(positives)
 
 

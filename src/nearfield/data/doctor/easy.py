@@ -22,7 +22,6 @@ _EASY = 0.9
 # documents: more can only be harder, so that where few are not easy, no more are read
 _POOLS = (2_000, 20_000, 200_000)
 _PAIRS = 1000  # whose words are compared
-_MODEL_PAIRS = 300  # that a model is asked about
 _KNOWN = 0.5  # share of the queries' words that documents have: columns of one language
 # standard deviations by which a pair shares more than texts that do not belong together: 17 real
 # sets of one language have .38 to 2.32, shuffled ones up to .05
@@ -124,13 +123,12 @@ def shuffled_pairs(subject: Subject) -> Found | None:
         return None
     severity = WARNING
     if subject.model is not None and subject.model.similarities is not None:
-        few = sample(len(rows), _MODEL_PAIRS)
         near = subject.model.similarities(
-            [subject.queries[int(at)] for at in judged.query[rows[few]]],
-            [subject.documents[int(at)] for at in documents[few]],
+            [subject.queries[int(at)] for at in judged.query[rows]],
+            [subject.documents[int(at)] for at in documents],
         )
-        own = np.arange(len(few))
-        if not _unrelated(lambda shift: near[own, (own + shift) % len(few)], len(few)):
+        own = np.arange(len(rows))
+        if not _unrelated(lambda shift: near[own, (own + shift) % len(rows)], len(rows)):
             return None
         severity = ERROR
     query = int(judged.query[rows[0]])

@@ -41,7 +41,9 @@ def open_task(
         found = TASKS[name].of(data, options, models=models, source=source)
         if found is not None:
             return _checked(found, options)
-    wanted = f"the task {task}" if task else f"any task ({', '.join(TASKS)}); name one"
+    wanted = f"any task ({', '.join(TASKS)}); name one"
+    if task is not None:
+        wanted = f"the task {task}, which takes {TASKS[task].takes}"
     raise InputError(f"{source or type(data).__name__}: is not data for {wanted}")
 
 

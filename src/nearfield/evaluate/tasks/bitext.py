@@ -24,6 +24,7 @@ class Bitext(PairTask):
     """
 
     name = "bitext"
+    takes = "pairs of a text and its translation"
     item = "sentence"
     measures = ("F1", "Accuracy")
 

@@ -29,6 +29,7 @@ class Classification(LabelledTask):
     """
 
     name = "classification"
+    takes = "texts with a label"
     measures = (ACCURACY, F1)
     roles = ("classification",)
 

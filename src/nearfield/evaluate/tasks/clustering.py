@@ -29,6 +29,7 @@ class Clustering(LabelledTask):
     """
 
     name = "clustering"
+    takes = "texts with a label"
     measures = ("V-measure",)
     roles = ("clustering",)
 

@@ -21,6 +21,7 @@ class PairClassification(GoldPairs):
     """
 
     name = "pair-classification"
+    takes = "pairs whose scores have two values"
     measures = ("AP", "F1", "Accuracy")
     kinds: ClassVar = {"AP": AveragePrecision, "F1": BestF1, "Accuracy": BestAccuracy}
     roles = ("similarity",)

@@ -38,6 +38,7 @@ class Reranking(EncodedTask):
     """
 
     name = "reranking"
+    takes = "rows of query, positive and negatives"
     item = "query"
     measures = ("AP@1000", "RR@10", "nDCG@10")
     read = staticmethod(open_pairs)

@@ -50,6 +50,7 @@ class Retrieval(Task):
     """A split of a collection: a value per judged query, by the measures of ir-measures."""
 
     name = "retrieval"
+    takes = "a collection with judgements"
     item = "query"
     measures = MEASURES
     options = frozenset(vars(Options()))

@@ -18,6 +18,7 @@ class Similarity(GoldPairs):
     """
 
     name = "similarity"
+    takes = "pairs with a score"
     measures = (SPEARMAN, PEARSON)
     kinds: ClassVar = {SPEARMAN: Spearman, PEARSON: Pearson}
     roles = ("similarity",)

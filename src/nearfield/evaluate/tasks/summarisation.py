@@ -26,6 +26,7 @@ class Summarisation(EncodedTask):
     """
 
     name = "summarisation"
+    takes = "summaries with scores"
     item = "text"
     measures = (SPEARMAN, PEARSON)
     roles = ("similarity",)

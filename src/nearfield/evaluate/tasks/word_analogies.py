@@ -41,6 +41,7 @@ class WordAnalogies(WordTask):
     """Questions "a is to b as c is to which word?": 1 where 3CosAdd answers rightly."""
 
     name = "word-analogies"
+    takes = "a published test of word analogies"
     item = "question"
     measures = ("Accuracy",)
     test = Analogies

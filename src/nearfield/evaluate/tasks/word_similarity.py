@@ -24,6 +24,7 @@ class WordSimilarity(WordTask):
     """Pairs of words with a score by people: a pair's value is the cosine of its words."""
 
     name = "word-similarity"
+    takes = "a published test of word similarity"
     item = "pair"
     measures = (SPEARMAN,)
     test = WordPairs

@@ -22,6 +22,7 @@ class ZeroShot(LabelledTask):
     """
 
     name = "zero-shot"
+    takes = "texts with a label"
     measures = ("Accuracy", "Accuracy@5")
     roles = ("classification",)
 

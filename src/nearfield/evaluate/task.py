@@ -87,13 +87,14 @@ class Measured:
 class Task(ABC):
     """One kind of evaluation on its data.
 
-    `item` is what one value belongs to ("query"), `takes` the data in words, `measures` are shown when none are asked for,
-    the main one first, and `options` names the fields of Options that have a meaning here.
+    `item` is what one value belongs to ("query"), `takes` its data in words, `measures` are shown
+    when none are asked for, the main one first, and `options` names the fields of Options that have
+    a meaning here.
     """
 
     name: ClassVar[str]
     item: ClassVar[str]
-    takes: ClassVar[str]
+    takes: ClassVar[str] = "another kind of data"
     measures: ClassVar[tuple[str, ...]]
     options: ClassVar[frozenset[str]] = frozenset({"run_folder", "trust_remote_code"})
     statistic: Statistic = Mean()

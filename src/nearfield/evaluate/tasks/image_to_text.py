@@ -30,6 +30,7 @@ class ImageToText(EncodedTask):
     """
 
     name = "image-to-text"
+    takes = "rows of an image and a text"
     item = "image"
     measures = ("Success@10", "Success@1", "Success@5")
     options = EncodedTask.options | {"split"}

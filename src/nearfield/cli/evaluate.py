@@ -160,22 +160,18 @@ def evaluate(
         nearfield evaluate minilm --on pairs.csv --json
         nearfield evaluate minilm e5-small --on german-english.tsv --task bitext
     """
-    from nearfield.evaluate.analysis.trade_off import SHARES, STORED
     from nearfield.evaluate.compare import compare
     from nearfield.evaluate.open_task import open_task
     from nearfield.evaluate.task import Options
-    from nearfield.store.atomic import check_writable
 
     asked = ASKED.get()
-    trade_off, report = asked["trade_off"], asked["report"]
-    if report is not None:
-        check_writable(report)
-    limits = _limits(asked)
+    report = asked["report"]
+    limits = _checked(asked)
+    cuts, storages = _grid(dims, dtype)
     options = Options(
         split=split,
-        dims=tuple(numbers(dims, "--dims", int, example="384,128"))
-        or (SHARES if trade_off else ()),
-        storages=tuple(items(dtype)) or (STORED if trade_off else ("float32",)),
+        dims=cuts,
+        storages=storages,
         similarity=similarity,
         bm25=bm25,
         fuse=fuse,
@@ -203,21 +199,33 @@ def evaluate(
         emit_json(comparison)
         return
     _show(comparison, named=bool(measures))
-    if report is not None:
-        err.print(f"written: {report}", highlight=False)
-    if run_folder is not None:
-        err.print(f"written: {run_folder}", highlight=False)
+    for path in filter(None, (report, run_folder)):
+        err.print(f"written: {path}", highlight=False)
     show_next(_next(comparison, models, shlex.quote(on) + RESTATED.get()))
 
 
-def _limits(asked: Mapping[str, Any]) -> Limits:
-    """Those that a row has to keep to. Raises InputError, before anything is measured, where these
-    or the margin cannot be kept.
+def _grid(dims: str, dtype: str) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """The dims and the storage types of every model; of a trade-off many, where none are named."""
+    from nearfield.evaluate.analysis.trade_off import SHARES, STORED
+
+    cuts: tuple[float, ...] = tuple(numbers(dims, "--dims", int, example="384,128"))
+    storages = tuple(items(dtype))
+    if ASKED.get()["trade_off"]:
+        return cuts or SHARES, storages or STORED
+    return cuts, storages or ("float32",)
+
+
+def _checked(asked: Mapping[str, Any]) -> Limits:
+    """The limits that a row has to keep to. Raises InputError, before anything is measured, where
+    these or the margin cannot be kept, and where the page cannot be written.
     """
     from nearfield.evaluate.decide import check_limits
     from nearfield.statistics.noninferiority import check_margin
+    from nearfield.store.atomic import check_writable
     from nearfield.types.evaluation.decision import Limits
 
+    if asked["report"] is not None:
+        check_writable(asked["report"])
     limits = Limits(asked["max_ms"], asked["max_bytes"], asked["max_price"])
     check_limits(limits)
     if asked["margin"] is not None:

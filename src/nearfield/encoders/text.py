@@ -26,6 +26,7 @@ from nearfield.models.tokeniser import tokeniser_of
 from nearfield.runtimes.choose import open_runtime
 from nearfield.runtimes.options import DEFAULTS, OpenOptions
 from nearfield.runtimes.runtime import Runtime
+from nearfield.similarity import EMBEDDINGS
 from nearfield.store.fingerprint import OpenedFiles
 from nearfield.types.arrays import Floats, Integers, Positions
 from nearfield.types.contract import Contract
@@ -293,7 +294,8 @@ class TextEncoder(Encoder[E]):
 
 def _changed(folder: ModelFolder, changes: Mapping[str, Any]) -> ModelFolder:
     contract = folder.contract
-    if contract.kind != "dense" or (folder.static and "pooling" in changes):
+    one_vector = EMBEDDINGS[contract.kind].one_vector
+    if not one_vector or (folder.static and "pooling" in changes):
         raise ContractError(
             f"{folder.path}: makes {contract.kind} vectors that it does not pool by a contract; "
             f"leave out {', '.join(changes)}"

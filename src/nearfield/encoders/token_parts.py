@@ -15,6 +15,7 @@ from nearfield.models.heads.layer import IDENTITY
 from nearfield.runtimes.choose import open_runtime
 from nearfield.runtimes.options import OpenOptions
 from nearfield.runtimes.runtime import Runtime
+from nearfield.similarity import EMBEDDINGS
 from nearfield.types.arrays import Floats
 
 
@@ -36,7 +37,9 @@ class TokenParts:
         pooling that bends it.
         """
         contract = self._folder.contract
-        if (contract.kind, contract.pooling) != ("dense", "mean") or self._folder.adapters:
+        if not EMBEDDINGS[contract.kind].one_vector or self._folder.adapters:
+            return False
+        if contract.pooling != "mean":
             return False
         running: Any = self._runtime
         layers = running.model.head.projections

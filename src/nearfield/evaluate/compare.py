@@ -103,7 +103,7 @@ def _compared(
 
 
 def _notes(task: Task, rows: Sequence[Measured], statistic: Statistic) -> list[str]:
-    """What is said of the data, then of each row, then of how rows are told apart."""
+    """What there is to know about the data, each row, and how rows are told apart."""
     notes = list(task.notes)
     for each in rows:
         notes += each.notes

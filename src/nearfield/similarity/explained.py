@@ -14,7 +14,7 @@ WHOLE = "(dense vector)"
 @dataclass(frozen=True)
 class Match:
     """What of a query met what of a document, and what that adds to their score: a term that both
-    have, or a token and the closest one; of dense vectors a token of the document, as both.
+    have, or a token and the closest one; where vectors are dense, a token of the document as both.
 
     `part`: in a fused score, the name of the part that this belongs to.
     """

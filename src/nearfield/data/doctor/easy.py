@@ -107,11 +107,7 @@ def shuffled_pairs(subject: Subject) -> Found | None:
     judged = subject.judged
     if isinstance(subject.data, Pairs) and subject.data.scored:
         return None
-    rows = np.flatnonzero(judged.positive & judged.trained)
-    rows = rows if len(rows) else np.flatnonzero(judged.positive)
-    # one pair for each document, so that class names are few
-    rows = rows[np.unique(subject.document_keys[judged.document[rows]], return_index=True)[1]]
-    rows = np.sort(rows)[sample(len(rows), _PAIRS)]
+    rows = _sampled(subject)
     documents = judged.document[rows]
     asked = [frozenset(words(subject.queries[int(at)])) for at in judged.query[rows]]
     given = [frozenset(words(subject.documents[int(at)])) for at in documents]
@@ -135,6 +131,17 @@ def shuffled_pairs(subject: Subject) -> Found | None:
     document = int(documents[0])
     example = f"{subject.show_query(query)} has the positive {subject.show_document(document)}"
     return Found(severity, len(rows), len(rows), example)
+
+
+def _sampled(subject: Subject) -> npt.NDArray[np.int64]:
+    """The places of up to 1,000 positive judgements, those of train where it has any."""
+    judged = subject.judged
+    rows = np.flatnonzero(judged.positive & judged.trained)
+    if not len(rows):
+        rows = np.flatnonzero(judged.positive)
+    # one pair for each document, so that class names are few
+    rows = rows[np.unique(subject.document_keys[judged.document[rows]], return_index=True)[1]]
+    return np.sort(rows)[sample(len(rows), _PAIRS)]
 
 
 def _unrelated(by: Callable[[int], npt.NDArray[Any]], rows: int) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from nearfield.data.readers.image import is_image_url
 from nearfield.encoders.encoded import encoded
 from nearfield.encoders.encoder import Encoder
 from nearfield.evaluate.analysis.related import Related
@@ -22,6 +21,7 @@ from nearfield.similarity.functions import unit
 from nearfield.statistics import geometry
 from nearfield.types.arrays import Floats, Integers
 from nearfield.types.evaluation.look import EDGES, Attributed, InCommon, Inside, Look, Map
+from nearfield.types.item import is_image_url
 from nearfield.types.progress import Bars, no_bars
 
 NEIGHBOURS = 10

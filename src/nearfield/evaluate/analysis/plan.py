@@ -38,7 +38,7 @@ def plan(
     """
     if want.documents < 1 or not 0 < want.queries < math.inf or not 0 <= want.hour < math.inf:
         raise InputError(
-            f"got {want.documents} documents, {want.queries:g} queries a second and "
+            f"got {want.documents} documents, {want.queries:g} queries per second and "
             f"${want.hour:g} an hour; wanted numbers above 0, of dollars 0 or more"
         )
     collection = open_collection(data)

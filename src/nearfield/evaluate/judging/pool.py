@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from nearfield.data.open import open_collection, open_queries
-from nearfield.data.readers.image import is_image_url
 from nearfield.errors import InputError
 from nearfield.retrieval.searchable import index
+from nearfield.types.item import is_image_url
 from nearfield.types.progress import Bars, no_bars
 
 

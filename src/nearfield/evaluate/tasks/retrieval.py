@@ -101,6 +101,8 @@ class Retrieval(Task):
         named = [model for model in models if not isinstance(model, System)]
         if named:
             depth = max(DEPTH, *map(cutoff, measures))
+            if options.rerank is not None:
+                depth = max(depth, options.depth)
             systems += self._search(named, depth, options, allow, bars)
         found = [self._measured(system, measures) for system in systems]
         departures = departure_notes(systems, self.asked, measures[0])
@@ -183,8 +185,6 @@ class Retrieval(Task):
         lexical = [model for model in models if model in LEXICAL]
         _refuse_fusion(models, options)
         judge = _judge(options)
-        if judge is not None:
-            depth = max(depth, options.depth)
         others = [model for model in models if model not in LEXICAL]
         encoders = pooled(open_encoders(others, texts, options), options.pool_tokens)
         afford(encoders.values(), {DOCUMENT: texts, QUERY: split.query_texts})

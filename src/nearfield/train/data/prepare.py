@@ -95,8 +95,10 @@ class Corpus:
         if RANDOM in sources and depth:
             drawn = np.random.default_rng(seed).integers(len(within), size=(len(texts), depth))
             found[RANDOM] = lambda rows: within[drawn[rows]]
-        none: Callable[[Positions], Positions] = lambda rows: np.empty((len(rows), 0), np.int64)  # noqa: E731
-        return lambda rows: {source: found.get(source, none)(rows) for source in sources}
+        return lambda rows: {
+            source: found[source](rows) if source in found else np.empty((len(rows), 0), np.int64)
+            for source in sources
+        }
 
 
 def open_corpus(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from nearfield.data.collection import Split
@@ -81,10 +82,8 @@ def measure_test(
             encoder, split, name=called, dims=dims, storages=storages, progress=both
         )
 
-    def compared(systems: Sequence[System], measures: tuple[str, ...] | None = None) -> Comparison:
-        # the run has refused what was seen before it began, or was allowed to go on
-        return compare(systems, split, measure=measure, measures=measures, allow=(TRAINED_ON,))
-
+    # the run has refused what was seen before it began, or was allowed to go on
+    compared = partial(compare, data=split, measure=measure, allow=(TRAINED_ON,))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MatryoshkaWarning)  # the table of dims shows what they cost
         before = encode(base, name, 0)
@@ -97,7 +96,7 @@ def measure_test(
     comparison = compared(systems)
     queries = _queries(comparison, split, plain.name, better.name)
     others = {
-        "storage": compared([*_called(before, BASE), *_called(after, TUNED)], (measure,)),
+        "storage": compared([*_called(before, BASE), *_called(after, TUNED)], measures=(measure,)),
         "queries": queries,
         "examples": _examples(queries, split, plain.ranking, better.ranking),
     }

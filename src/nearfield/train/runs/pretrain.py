@@ -15,6 +15,7 @@ from nearfield.models.find import model_path
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
 from nearfield.runtimes.torch_runtime import TorchRuntime
+from nearfield.store.run import RunFolder
 from nearfield.train.engine.environment import (
     device_here,
     environment,
@@ -24,6 +25,7 @@ from nearfield.train.engine.environment import (
 from nearfield.train.engine.loop import train
 from nearfield.train.engine.lora import add_lora
 from nearfield.train.pretraining import PRETRAINING
+from nearfield.train.pretraining.pretraining import Pretraining
 from nearfield.train.recipe import Recipe, default_recipe, refuse_key
 from nearfield.train.runs.candidate import ByVectors
 from nearfield.train.runs.conclude import forgotten
@@ -56,10 +58,7 @@ def pretrain(
     kind, collection = PRETRAINING[objective], data_of(data)
     base = model_path(model)
     known = read_model_folder(base).contract
-    recipe = recipe or default_recipe(known.kind)
-    for key in ("data", "stages"):
-        refuse_key(recipe, key)
-    asked = kind.recipe(recipe)
+    asked = _asked(kind, recipe or default_recipe(known.kind))
     texts = collection.document_texts
     if len(texts) < FEWEST:
         raise CollectionError(
@@ -68,17 +67,11 @@ def pretrain(
     with locked_run(to) as folder:
         folder.told = setting.rows
         device = device_here(setting.device)
-        here = environment(asked.schedule.precision, device)
-        precision = same_environment(folder.once("environment.json", lambda: here), here)
+        precision = _precision(folder, asked, device)
         folder.identify("recipe.json", dataclasses.asdict(asked))
-        facts = {
-            "model": model,
-            "files": model_hash(base),
-            "objective": objective,
-            "collection": collection.name,
-            "fingerprint": collection.fingerprint,
-        }
-        folder.identify("data.json", facts)
+        facts = {"model": model, "files": model_hash(base), "objective": objective}
+        data_facts = {"collection": collection.name, "fingerprint": collection.fingerprint}
+        folder.identify("data.json", facts | data_facts)
         made = folder.path / "model"
         if made.exists():
             return made
@@ -97,6 +90,19 @@ def pretrain(
         save_encoder(trained, made, name=name)
         keep_trained_on([base], made)
         return made
+
+
+def _asked(kind: Pretraining, recipe: Recipe) -> Recipe:
+    """The recipe as the objective wants it. Raises RecipeError for keys that it has no use for."""
+    for key in ("data", "stages"):
+        refuse_key(recipe, key)
+    return kind.recipe(recipe)
+
+
+def _precision(folder: RunFolder, recipe: Recipe, device: str) -> str:
+    """The precision that the run was begun with; `folder` keeps in what environment that was."""
+    here = environment(recipe.schedule.precision, device)
+    return same_environment(folder.once("environment.json", lambda: here), here)
 
 
 def _guards(names: Sequence[str] | None, recipe: Recipe, learned: Sequence[str]) -> list[Guard]:

@@ -8,14 +8,18 @@ from functools import partial
 from typing import Any
 
 from nearfield.batch.unread import unread_letters
-from nearfield.catalog.card import cards
+from nearfield.catalog.card import Card, cards
 from nearfield.data.doctor.subject import ModelFacts
 from nearfield.encoders.encoded import encoded
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import TruncationWarning
+from nearfield.models.find import RUN
 from nearfield.similarity import EMBEDDINGS
+from nearfield.store.home import models_folder
 from nearfield.types.arrays import Floats
 from nearfield.types.role import DOCUMENT, QUERY
+
+_LANGUAGES = 15  # that a card names: of a model of many
 
 
 def model_facts(encoder: TextEncoder[Any]) -> ModelFacts:
@@ -43,15 +47,20 @@ def similarities(
 
 
 def multilingual(encoder: TextEncoder[Any]) -> tuple[str, ...]:
-    """The models of many languages in the catalog whose weights can be had, of the encoder's kind
-    or else dense, small first.
+    """The models of many languages in the catalog that run here, of the encoder's kind or else
+    dense: first those whose weights are here, small ones before large ones.
     """
-    known = [
-        card
-        for card in cards().values()
-        if card.local and card.parameters and "*" in card.contract.terms.languages
-    ]
+    known = [card for card in cards().values() if card.local and card.kind in RUN and _many(card)]
     alike = [card for card in known if card.kind == encoder.contract.kind] or [
         card for card in known if EMBEDDINGS[card.contract.kind].one_vector
     ]
-    return tuple(card.name for card in sorted(alike, key=lambda card: card.parameters or 0))
+
+    def effort(card: Card) -> tuple[bool, int]:
+        return not (models_folder() / card.name).is_dir(), card.parameters or 0
+
+    return tuple(card.name for card in sorted(alike, key=effort))
+
+
+def _many(card: Card) -> bool:
+    languages = card.contract.terms.languages
+    return "*" in languages or len(languages) >= _LANGUAGES

@@ -370,7 +370,7 @@ def _table(
     return table
 
 
-def _clamped(text: str, width: int = 80) -> str:
+def _clamped(text: str, width: int = 200) -> str:
     line = " ".join(text.split())
     if len(line) <= width:
         return line

@@ -23,8 +23,14 @@ def empty_documents(subject: Subject) -> Found | None:
     """Documents without any text; an error where one is judged a positive, as no model can find it
     by what it says.
     """
-    judged = subject.judged.document[subject.judged.positive]
-    return _empty(subject.documents, judged, subject.name_document)
+    pairs = {document: query for query, document in subject.judged.pairs}
+
+    def name(position: int) -> str:
+        if position not in pairs:
+            return subject.name_document(position)
+        return f"the document of {subject.show_query(pairs[position])}"
+
+    return _empty(subject.documents, np.fromiter(pairs, np.int64, len(pairs)), name)
 
 
 @check(BOTH, fix=_FIX)

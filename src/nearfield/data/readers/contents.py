@@ -61,8 +61,11 @@ class Contents:
         """The columns, with those of relevance and of splits that are told by what is in them."""
         if not columns.paired or columns.score is not None:
             return columns
-        for name in self.cells.keys() - columns.meanings().keys():
-            found = {cell.lower() for cell in self.cells[name]}
+        used = columns.meanings()
+        for name, cells in self.cells.items():
+            found = {cell.lower() for cell in cells}
+            if name in used:
+                continue
             if columns.relevance is None and plain(name) in FLAGS and found <= YES_NO.keys():
                 unused = tuple(other for other in columns.unused if other != name)
                 columns = replace(columns, relevance=name, unused=unused)
@@ -90,7 +93,7 @@ def proposed(
     says. `textless` are columns that were not taken by their names, as they hold no texts.
     """
     message = error.plain
-    for name in textless:
+    for name in sorted(textless):
         message += f". {name!r} holds no texts, as {contents.example(name)[:40]!r}"
     options = _options(error, contents.profiles, textless)
     if options:

@@ -14,10 +14,13 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nearfield.data.columns import UnknownColumnsError, columns_of
 from nearfield.data.open import open_collection, open_data, open_labelled, recognise
 from nearfield.data.pairs import Pairs
+from nearfield.data.readers.column_names import NAMES
 from nearfield.data.readers.pointers import pointers
 from nearfield.data.readers.rows import described
 from nearfield.errors import InputError
@@ -25,7 +28,7 @@ from nearfield.types.data_options import DataOptions
 
 PAIRS = [(f"How do I use part {at}?", f"Part {at} is used as its page says.") for at in range(12)]
 QUERIES, DOCUMENTS = ({pair[at] for pair in PAIRS} for at in (0, 1))
-OTHER = [document for _, document in PAIRS[1:] + PAIRS[:1]]
+WORDS = [name for names in NAMES.values() for name in names]
 
 ROWS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "a source that is a label": (
@@ -316,3 +319,38 @@ def test_tables_that_have_nothing_to_do_with_each_other(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("id,text\n7,x y\n8,z w\n")
     with pytest.raises(InputError, match=r"is a folder of a\.csv, b\.csv"):
         open_collection(tmp_path)
+
+
+CELLS: dict[str, Callable[[int], str]] = {
+    "texts": lambda at: f"part {at} is used as its page says",
+    "questions": lambda at: f"how is part {at} used?",
+    "numbers": lambda at: str(1000 + at),
+    "ids": lambda at: f"doc-{at}",
+    "addresses": lambda at: f"https://example.org/{at}",
+    "labels": lambda at: ("web", "mail")[at % 2],
+    "days": lambda at: f"2024-01-{at + 1:02}",
+}
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([*WORDS, "memo", "Nr"]), st.sampled_from([*CELLS])),
+        min_size=2,
+        max_size=6,
+        unique_by=lambda column: column[0],
+    )
+)
+def test_no_column_without_texts_is_taken_where_another_has_some(
+    columns: list[tuple[str, str]],
+) -> None:
+    kinds = dict(columns)
+    rows = [{name: CELLS[kind](at) for name, kind in columns} for at in range(12)]
+    (table,) = recognise(rows).tables_read()
+    try:
+        found = table.layout
+    except InputError:
+        return
+    speaking = {"texts", "questions"}
+    if speaking & set(kinds.values()):
+        assert {kinds[name] for name in (found.query, found.positive) if name} <= speaking

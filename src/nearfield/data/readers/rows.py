@@ -63,8 +63,8 @@ class Rows(ABC):
                 columns = columns_of(names, self.place, self.options, textless=textless)
             except UnknownColumnsError as error:
                 raise proposed(error, contents, textless) from None
-            found = {columns.query, columns.positive} - {None, *self.options.columns().values()}
-            doubtful = contents.textless(found)
+            named = {name for name in (columns.query, columns.positive) if name}
+            doubtful = contents.textless(named - set(self.options.columns().values()))
             if not doubtful:
                 break
             textless |= doubtful

@@ -30,7 +30,7 @@ PAIRS = [(f"How do I use part {at}?", f"Part {at} is used as its page says.") fo
 QUERIES, DOCUMENTS = ({pair[at] for pair in PAIRS} for at in (0, 1))
 WORDS = [name for names in NAMES.values() for name in names]
 
-ROWS: dict[str, tuple[list[dict[str, Any]], str]] = {
+ROWS: dict[str, tuple[list[Any], str]] = {
     "a source that is a label": (
         [
             {"source": "web", "prompt": query, "response": text, "model": "m"}

@@ -19,7 +19,7 @@ from nearfield.types.progress import Rows, no_rows
 
 T = TypeVar("T")
 _FACTS = ("environment", "split", "recipe", "data", "run", "doctor")
-BEGUN = frozenset((".lock", "checkpoints", *(f"{name}.json" for name in _FACTS)))
+BEGUN = frozenset((".lock", "checkpoints", "start", *(f"{name}.json" for name in _FACTS)))
 """What a run writes before any of its work is done."""
 
 

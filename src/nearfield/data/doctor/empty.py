@@ -26,8 +26,9 @@ def empty_documents(subject: Subject) -> Found | None:
     pairs = {document: query for query, document in subject.judged.pairs}
 
     def name(position: int) -> str:
-        if position not in pairs:
-            return subject.name_document(position)
+        named = subject.name_document(position)
+        if position not in pairs or not named.endswith('""'):  # which has an id of its own
+            return named
         return f"the document of {subject.show_query(pairs[position])}"
 
     return _empty(subject.documents, np.fromiter(pairs, np.int64, len(pairs)), name)

@@ -94,7 +94,7 @@ def test_every_run_takes_the_splits_that_were_cut_before(
     assert {key for key, split in taken.items() if split == "test"} == tested
 
 
-def test_what_measures_and_mines_takes_the_splits_that_were_cut_before(
+def test_what_measures_and_writes_takes_the_splits_that_were_cut_before(
     places: dict[str, Path], cli: Cli, tmp_path: Path
 ) -> None:
     data = places["good.csv"]
@@ -112,8 +112,3 @@ def test_what_measures_and_mines_takes_the_splits_that_were_cut_before(
         assert cli("data", command, data, tmp_path / command).exit_code == 0
         written = open_collection(tmp_path / command)
         assert set(written.split("test").query_texts) == by_split["test"]
-    few = ("--per-query", "1", "--to", tmp_path / "mined.jsonl")
-    mined = cli("mine", data, "--model", places["model"], *few)
-    assert mined.exit_code == 0, mined.stderr
-    rows = map(json.loads, (tmp_path / "mined.jsonl").read_text().splitlines())
-    assert {row["query"] for row in rows} <= by_split["train"]

@@ -239,6 +239,6 @@ def _take_in_words(
         return f"{behind} {interval(take.behind)}, told apart from it."
     most = score(max(take.behind.high, 0.0))
     sure = f"{behind}; with {items} a loss of up to {most} stays possible (95 %)"
-    if take.items_needed is None or take.behind.mean <= 0:
+    if not asked or take.items_needed is None or take.behind.mean <= 0:
         return f"{sure}."
     return f"{sure}, and about {count(take.items_needed)} would show one of this size."

@@ -179,8 +179,9 @@ def test_every_kind_is_here() -> None:
         for _, kind in inspect.getmembers(importlib.import_module(f"{runs.__name__}.{module.name}"))
         if inspect.isclass(kind) and issubclass(kind, Run) and not inspect.isabstract(kind)
     }
-    # a trial has no verdict, and a joined model learns from images (tests/train/runs)
-    assert {kind.__name__ for kind in found - set(RUNS)} == {"Trial", "JoinedRun"}
+    # a trial has no verdict, a joined model learns from images, and a staged run is several tunes
+    # (tests/train/runs)
+    assert {kind.__name__ for kind in found - set(RUNS)} == {"Trial", "JoinedRun", "StagedRun"}
     assert set(RUNS) <= found
 
 

@@ -76,8 +76,8 @@ def texts() -> list[str]:
 
 
 INFINITY = (
-    "v2 --served-model-name m --engine torch --device cpu --dtype float32 --url-prefix /v1 "
-    "--no-bettertransformer"
+    "v2 --host 127.0.0.1 --served-model-name m --engine torch --device cpu --dtype float32 "
+    "--url-prefix /v1 --no-bettertransformer"
 )
 
 

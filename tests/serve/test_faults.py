@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import http.client
 import json
 import os
@@ -115,6 +116,44 @@ def test_rubbish_is_refused_in_the_dialects_own_words(
     for wrong in ({}, {"Authorization": "Bearer sk-tinz"}, {"x-api-key": "é".encode("latin-1")}):
         with httpx2.Client(base_url=client.base_url) as other:
             assert other.post(path, content=b"{}", headers=wrong).status_code == 401
+
+
+OPENAI, COHERE, TEI = "/v1/embeddings", "/v2/embed", "/embed"
+ASKED = {"model": "tiny:query", "input": "a cat"}
+ODD: list[tuple[str, Any, int]] = [
+    *((OPENAI, ASKED | {"input": given}, 400) for given in (None, 5, [], [[]], [["a"]], ["a", None])),
+    *((OPENAI, ASKED | {"input": given}, 400) for given in ([True], [1.5], [-1], [10**9], ["a"] * 10_000)),
+    *((OPENAI, ASKED | {"dimensions": dim}, 400) for dim in (0, -1, 1.5, 1e9, 10**30, "8", True, 33)),
+    (OPENAI, ASKED | {"dimensions": None, "encoding_format": None, "extra": 1}, 200),
+    (OPENAI, ASKED | {"model": "nope"}, 404),
+    (OPENAI, b'{"model": "tiny", "input": "\\ud800"}', 400),
+    (OPENAI, b'\xef\xbb\xbf{"model": "tiny", "input": "a"}', 400),
+    (OPENAI, gzip.compress(json.dumps(ASKED).encode()), 400),
+    (COHERE, {"model": "tiny", "texts": ["a"], "input_type": "nope"}, 400),
+    (COHERE, {"model": "tiny", "texts": ["a"] * 97, "input_type": "search_query"}, 400),
+    ("/v2/rerank", {"model": "judge", "query": "a", "documents": ["b"], "top_n": 0}, 400),
+    ("/voyage/v1/embeddings", {"model": "nope", "input": ["a"]}, 400),
+    ("/jina/v1/embeddings", {"model": "tiny", "input": [{"image": "a"}]}, 422),
+    (TEI, {"inputs": []}, 422),
+    (TEI, {"inputs": ["a"] * 1025}, 413),
+    (TEI, {"inputs": "a", "normalize": "no"}, 422),
+    ("/predict", {"inputs": []}, 422),
+    ("/predict", {"inputs": ["a", "b", "c"]}, 422),
+    ("/predict", {"inputs": [["a", "b"], ["c", "d"]]}, 200),
+    ("/api/embed", {"model": "tiny", "input": []}, 200),
+]  # fmt: skip
+
+
+def test_odd_requests_have_the_peers_statuses(client: httpx2.Client) -> None:
+    for path, body, status in ODD:
+        sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+        answer = client.post(path, content=sent)
+        assert answer.status_code == status, (path, sent[:200], answer.text[:300])
+    whole = json.dumps(ASKED).encode()
+    for headers in ({"Content-Type": "text/plain"}, {"X-Long": "a" * 30_000}):
+        assert client.post(OPENAI, content=whole, headers=headers).status_code == 200
+    pieces = (bytes([byte]) for byte in whole)  # sent in chunks
+    assert client.post(OPENAI, content=pieces).status_code == 200
 
 
 def test_a_huge_body_is_refused_before_it_is_read(served: Any, client: httpx2.Client) -> None:

@@ -208,7 +208,8 @@ def _parsed(body: bytes) -> Any:
 
 def _checked(model: type[BaseModel], given: Any) -> BaseModel:
     try:
-        return model.model_validate(given)
+        # a number is a number: true is not 1, and "8" is not 8
+        return model.model_validate(given, strict=True)
     except ValidationError as error:
         wrong = [
             f"{'.'.join(map(str, one['loc'])) or 'the body'}: {one['msg']}"

@@ -13,6 +13,7 @@ import typer
 
 from nearfield.cli.console import Json, emit_json, err
 from nearfield.cli.opened import Device, Precision, RuntimeName, open_model, open_reranker
+from nearfield.errors import InputError
 from nearfield.extras import require
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 KEYS = "NEARFIELD_API_KEYS"
 _MB = 2**20
 _KEPT_SECONDS = 75
+_BACKLOG = 2048  # connections that wait to be accepted, as uvicorn has it
 
 
 Served = Annotated[
@@ -99,11 +101,10 @@ def serve(
         cache_bytes=cache * _MB,
         memory_bytes=None if memory is None else memory * _MB,
     )
+    listening = listening_socket(host, port)  # said before models are opened
     served = _models(models, limits, (runtime, precision, device))
     keys = tuple(filter(None, os.environ.get(KEYS, "").split(",")))
     app = application(served, Access(keys, strict_roles), _searchable(served, collection))
-    server = server_of(app, limits, host=host, port=port)
-    listening = listening_socket(server.config)
     url = f"http://{host}:{listening.getsockname()[1]}"
     if json:
         emit_json({"url": url, "models": list(served.by_name)})
@@ -112,16 +113,17 @@ def serve(
     with warnings.catch_warnings():
         # each answer says how many of its texts were cut
         warnings.simplefilter("ignore", TruncationWarning)
-        server.run([listening])
+        server_of(app, limits).run([listening])
 
 
-def server_of(app: Any, limits: Limits, *, host: str = "127.0.0.1", port: int = 0) -> Any:
-    """The uvicorn server of an application. Raises MissingExtra without it."""
+def server_of(app: Any, limits: Limits) -> Any:
+    """The uvicorn server of an application, at any free port of this machine unless it is given a
+    socket. Raises MissingExtra without uvicorn.
+    """
     uvicorn = require("uvicorn", extra="serve")
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
+        port=0,
         log_config=None,
         access_log=False,
         # longer than clients keep a connection (httpx and the vendors' SDKs 5 s, load balancers
@@ -133,12 +135,18 @@ def server_of(app: Any, limits: Limits, *, host: str = "127.0.0.1", port: int = 
     return uvicorn.Server(config)
 
 
-def listening_socket(config: Any) -> socket.socket:
-    """The socket that the server listens at. What is written to a connection is sent at once:
-    asyncio sees to that for sockets of its own making alone, and an answer's body would otherwise
-    wait some 40 ms for the client to acknowledge the headers (Nagle's algorithm).
+def listening_socket(host: str, port: int) -> socket.socket:
+    """The socket that the server listens at. Raises InputError where it cannot.
+
+    What is written to a connection is sent at once: asyncio sees to that for sockets of its own
+    making alone, and an answer's body would otherwise wait some 40 ms for the client to acknowledge
+    the headers (Nagle's algorithm).
     """
-    listening: socket.socket = config.bind_socket()
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise InputError(f"cannot listen at {host}, port {port}: {error.strerror}") from error
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # each connection inherits it
     return listening
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, RootModel
 
@@ -44,10 +44,13 @@ class Rerank(BaseModel):
     truncate: bool | None = False
 
 
+Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
+
+
 class Predict(BaseModel):
     """The body of `/predict`, for a reranker: pairs of texts."""
 
-    inputs: tuple[str, str] | list[tuple[str, str]]
+    inputs: Pair | Annotated[list[Pair], Field(min_length=1)]
     raw_scores: bool = False
 
 
@@ -130,7 +133,7 @@ async def _rerank(call: Call, body: Rerank) -> list[dict[str, Any]]:
 
 
 async def _predict(call: Call, body: Predict) -> Any:
-    alone = isinstance(body.inputs, tuple)
+    alone = isinstance(body.inputs[0], str)
     pairs: Any = [body.inputs] if alone else body.inputs
     scores = await call.scores(call.models.judge(), pairs, raw=body.raw_scores)
     found = [[{"score": score, "label": "LABEL_0"}] for score in scores]

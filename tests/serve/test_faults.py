@@ -251,6 +251,18 @@ def test_models_are_closed_to_make_room(tmp_path: Path) -> None:
             assert httpx2.post(f"{url}/v1/embeddings", json=body).status_code == 200
             assert httpx2.get(f"{url}/ready").json()[name] is True
             assert sum(httpx2.get(f"{url}/ready").json().values()) == 1
+        own = [nf.load(folder) for folder in folders]
+
+        def ask(at: int) -> None:  # under load, each has to make room for the other all the time
+            texts = [f"cat {at % 7}", f"list {at}"]
+            body = {"model": f"{('one', 'two')[at % 2]}:query", "input": texts}
+            answer = httpx2.post(f"{url}/v1/embeddings", json=body, timeout=60)
+            assert answer.status_code == 200, answer.text
+            found = [row["embedding"] for row in answer.json()["data"]]
+            np.testing.assert_allclose(found, own[at % 2].encode(texts, "query"), atol=2e-6)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(ask, range(60)))
 
 
 @contextmanager

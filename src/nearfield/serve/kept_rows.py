@@ -46,11 +46,6 @@ class KeptRows:
             _, dropped = self._rows.popitem(last=False)
             self.size -= _bytes(dropped)
 
-    def clear(self) -> None:
-        """Drop all."""
-        self._rows.clear()
-        self.size = 0
-
 
 def _bytes(row: Row) -> int:
     """Of its values, and about what Python takes for them."""

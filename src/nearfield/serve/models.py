@@ -138,7 +138,7 @@ class ServedModel:
         """Let go of the weights and of what was kept."""
         with self._lock:
             self._encoder = self._judge = None
-            self._kept.clear()
+            self._kept = KeptRows(self._limits.cache_bytes)  # a turn may be at the other
 
     def stop(self) -> None:
         """Answer what was accepted, and stop."""
@@ -170,15 +170,15 @@ class ServedModel:
         return engine
 
     def _rows(self, items: list[tuple[Role, str]]) -> list[Row]:
-        encoder = self.encoder()
-        rows = {item: row for item in items if (row := self._kept.get(item)) is not None}
+        kept, encoder = self._kept, self.encoder()
+        rows = {item: row for item in items if (row := kept.get(item)) is not None}
         wanted = [item for item in dict.fromkeys(items) if item not in rows]
         if wanted:
             made = encoder.encode_mixed([text for _, text in wanted], [role for role, _ in wanted])
             counts = np.zeros((len(wanted), 2), np.int64) if made.counts is None else made.counts
             for at, item in enumerate(wanted):
                 rows[item] = Row(made[[at]], int(counts[at, 0]), int(counts[at, 1]))
-                self._kept.put(item, rows[item])
+                kept.put(item, rows[item])
         return [rows[item] for item in items]
 
     def _scores(self, pairs: list[tuple[str, str]]) -> list[float]:

@@ -1,8 +1,9 @@
 """The pictures of the README and the docs, of real runs: the report at two widths, what a terminal
-shows, and the server's page at two widths, light and dark.
+shows, the page of a comparison at two widths, and the server's page at two widths, light and dark.
 
     nearfield demo && python docs/pictures.py runs/demo
     python docs/pictures.py page
+    python docs/pictures.py comparison
 
 Needs chromium and chromedriver on PATH, and the dev extra.
 """
@@ -31,6 +32,8 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.ui import WebDriverWait
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
+COMPARED = ["nearfield", "evaluate", "potion-base-8m", "bm25", "--on", "stdlib"]
+COMPARED += ["--dims", "256,64", "--dtype", "float32,int8"]
 WIDE, PHONE = (1280, 1420), (390, 1500)
 TEXTS = (
     ("Returns", "A parcel can be sent back within 30 days of its arrival."),
@@ -64,6 +67,20 @@ def main(run: Path) -> None:
             height = _terminal(["nearfield", "demo", "--to", str(run)], shown)
             browser.get(shown.as_uri())
             _shoot(browser, PICTURES / "terminal.png", width=1100, height=height)
+    finally:
+        browser.quit()
+
+
+def comparison() -> None:
+    """The page of a comparison from its plots on: of potion-base-8m on the standard library."""
+    browser = _browser()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            written = Path(folder) / "page.html"
+            subprocess.run([*COMPARED, "--report", str(written)], check=True)
+            for (width, height), part in ((WIDE, "inside"), (PHONE, "trade-off")):
+                browser.get(f"{written.as_uri()}#{part}")
+                _shoot(browser, PICTURES / f"evaluation-{width}.png", width=width, height=height)
     finally:
         browser.quit()
 
@@ -177,4 +194,6 @@ def _terminal(words: list[str], to: Path) -> int:
 
 
 if __name__ == "__main__":
-    page() if sys.argv[1:] == ["page"] else main(Path((sys.argv[1:] or ["runs/demo"])[0]))
+    asked = (sys.argv[1:] or ["runs/demo"])[0]
+    parts = {"page": page, "comparison": comparison}
+    parts[asked]() if asked in parts else main(Path(asked))

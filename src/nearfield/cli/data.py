@@ -49,6 +49,8 @@ def show(source: Source, json: Json = False) -> None:
     from nearfield.data.open import open_data, recognise
     from nearfield.data.readers.pointers import pointers
     from nearfield.data.readers.rows import described
+    from nearfield.data.sources.linked import LINKED
+    from nearfield.types.data_options import NONE
 
     found = recognise(source)
     tables = found.tables_read()
@@ -58,6 +60,9 @@ def show(source: Source, json: Json = False) -> None:
         if not json:
             uses = error.known | error.proposal
             _render_columns(dict.fromkeys(error.names, "") | {uses[use]: use for use in uses})
+            folder = Path(found.place).parent
+            if LINKED.recognise(folder, NONE) is not None:
+                out.say(f"it points at other tables by ids: nearfield data show {folder}")
         raise
     facts = _facts(open_data(source))
     if json:

@@ -68,7 +68,8 @@ class Rows(ABC):
             if not doubtful:
                 break
             textless |= doubtful
-        if contents.textless({columns.positive or ""}):  # stated: these point at rows
+        # a document without texts was stated: such rows point at others, which a score is not of
+        if self.options.score is None and contents.textless({columns.positive or ""}):
             columns = replace(columns, score=None)
         columns = contents.completed(columns)
         texts = set[str]()

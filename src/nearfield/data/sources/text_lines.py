@@ -9,7 +9,7 @@ from pathlib import Path
 from nearfield.data.readers.delimited import Delimited
 from nearfield.data.readers.header import header_at
 from nearfield.data.readers.lines import tolerant_lines
-from nearfield.data.readers.rows import RowFile, strict
+from nearfield.data.readers.rows import RowFile
 from nearfield.data.record import Record
 from nearfield.data.sources.row_source import RowSource
 from nearfield.data.sources.source import Kind, name_of
@@ -44,7 +44,8 @@ def _between_tabs(lines: TextLines) -> bool:
     """Whether the lines are a table's, as spreadsheets write: the first holds known names, or the
     first lines have as many tabs each.
     """
-    first = [str(row.values["text"]) for row in islice(strict(lines.tolerant()), _TOLD_BY)]
+    rows = islice(lines.tolerant(), _TOLD_BY)
+    first = [str(row.values["text"]) for row in rows if isinstance(row, Record)]
     named = first and header_at([first[0].split("\t")], lines.options) is not None
     counts = {line.count("\t") for line in first}
     return "\t" in "".join(first[:1]) and (named or len(counts) == 1)

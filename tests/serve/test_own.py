@@ -39,7 +39,7 @@ def test_search(url: str) -> None:
     rows = httpx2.post(f"{url}/search", json=asked).json()["results"]
     assert len(rows) == 3
     assert {"rank", "score", "id", "title", "text", "ranks", "matches"} <= set(rows[0])
-    assert {match["query"] for row in rows for match in row["matches"]} == {"court"}
+    assert "court" in {match["query"] for row in rows for match in row["matches"]}
     only = {"query": "the court", "filter": {"title": ["music", "files"]}}
     kept = httpx2.post(f"{url}/search", json=only).json()["results"]
     assert {row["title"] for row in kept} == {"music", "files"}

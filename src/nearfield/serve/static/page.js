@@ -169,11 +169,11 @@ async function search(event) {
   }
 }
 
-// The terms or pairs of tokens that a score is the sum of, the heaviest first.
+// The terms, tokens or pairs of tokens that make a score: the heaviest, and none that hardly counts.
 function madeOf(matches) {
   const cell = element("td");
-  const heaviest = [...matches].sort((a, b) => b.score - a.score).slice(0, 12);
-  for (const match of heaviest) {
+  const heaviest = [...matches].sort((a, b) => b.score - a.score).slice(0, 6);
+  for (const match of heaviest.filter((one) => one.score > heaviest[0].score / 10)) {
     const other = match.document && match.document !== match.query ? ` → ${match.document}` : "";
     cell.append(chip(`${match.query}${other} ${match.score.toFixed(2)}`, match.score, heaviest[0].score), " ");
   }

@@ -27,7 +27,7 @@ from nearfield.types.role import DOCUMENT, QUERY, Role
 
 _LARGE = 40  # a weight whose exponential float32 can still square
 LENGTHS = (16, 32, 64, 128, 256, 384, 512, 1024, 2048, 4096, 8192)
-Made = Callable[[Sequence[str], Role], Sequence[Floats]]
+Made = Callable[[Sequence[str], Role], Any]
 """From texts and a role to what the model makes of each: (dim,) float32, or (tokens, dim)."""
 
 

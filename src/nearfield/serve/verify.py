@@ -37,7 +37,7 @@ COSINE = 0.9999  # float32 of another machine and order of operations stays abov
 ROUNDED = 0.98  # as far as bfloat16, float16 and int8 move a vector
 NORM = 1e-3
 ROLE = "{role}"
-Rows = Sequence[Floats]
+Rows = Any
 """Items as numbers: (dim,) each, or (tokens, dim)."""
 PART = 32  # texts of one request, which every dialect takes
 
@@ -269,7 +269,7 @@ def _diagnosis(
 ) -> Fault:
     """What explains the vectors best."""
     both = [_matrices(got[role], wanted[role]) for role in got]
-    if all(np.allclose(*(np.sort(unit(each)) for each in pair), atol=1e-3) for pair in both):
+    if all(np.allclose(np.sort(unit(a)), np.sort(unit(b)), atol=1e-3) for a, b in both):
         return Fault("wrong dims order", "the dimensions come in another order")
     before = _explained(got, wanted)
     best = None

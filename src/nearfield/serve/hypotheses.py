@@ -231,7 +231,7 @@ def _of_late_interaction(encoder: TextEncoder, settings: LateInteraction) -> Ite
 def _pooled(folder: ModelFolder, contract: Contract) -> Made:
     """The model with its states pooled otherwise; opened when it is asked."""
 
-    def made(texts: Sequence[str], role: Role) -> Sequence[Floats]:
+    def made(texts: Sequence[str], role: Role) -> Any:
         other = replace(folder, contract=contract)
         runtime, _ = open_runtime(other, OpenOptions())
         return floats(TextEncoder(other, runtime))(texts, role)

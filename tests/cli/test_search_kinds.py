@@ -142,7 +142,7 @@ def test_bm25_and_a_fusion_are_explained(texts: Path, tmp_path: Path, cli: Cli) 
         {"bm25": ["quasar", "sea"]},
     ]
     assert "; nothing found for quasar, sea\n" in cli(*asked).stdout
-    model = tiny_model(tmp_path / "model")
+    model = tiny_model(tmp_path / "model", pooling="cls")  # whose vector is no sum over tokens
     fused = results(cli("search", texts, "cat", "--model", model, "--fuse", "--explain", "--json"))
     assert set(fused[0]["matches"]) == {str(model), "bm25"}  # type: ignore[call-overload]
     assert all(hit["matches"][str(model)] == [] for hit in fused)  # type: ignore[index]

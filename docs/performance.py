@@ -290,6 +290,15 @@ def _serve_soak(name: str, result: dict[str, Any], command: str) -> list[str]:
     return [title + command, _table([facts])]
 
 
+def _quickstart(name: str, result: dict[str, Any], command: str) -> list[str]:
+    title = f"### The quickstart's commands, {result['rows']:,} rows\n\n"
+    keys = ("command", "seconds", "processor_seconds")
+    return [
+        title + command,
+        _table([{key: row[key] for key in keys} for row in result["commands"]]),
+    ]
+
+
 def _spread(found: dict[str, float]) -> str:
     return f"{found['ratio']:.2f} [{found['least']:.2f}, {found['greatest']:.2f}]"
 
@@ -309,6 +318,7 @@ DRAWN: dict[str, Callable[[str, dict[str, Any], str], list[str]]] = {
     "load": _load,
     "serve": _serve,
     "serve-soak": _serve_soak,
+    "quickstart": _quickstart,
     "three-heads": _heads,
     "scifact": _heads,
 }

@@ -81,6 +81,8 @@ def test_a_nested_field_is_named_in_full() -> None:
         ("{", "is not JSON"),
         ('"\udcff"', "is not UTF-8"),
         ("[1]", "wanted a JSON object"),
+        ('{"a": ["\\ud83d"]}', r"holds \\ud83d, half of a character"),
+        ('{"\\udc00": 1}', r"holds \\udc00, half of a character"),
     ],
 )
 def test_files_that_hold_no_object(tmp_path: Path, content: str, said: str) -> None:
@@ -88,6 +90,12 @@ def test_files_that_hold_no_object(tmp_path: Path, content: str, said: str) -> N
     path.write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(InputError, match=said):
         read_fields(path)
+
+
+def test_an_escaped_pair_is_one_character(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"prompt": "\N{GRINNING FACE} "}))
+    assert read_fields(path).text("prompt") == "\N{GRINNING FACE} "
 
 
 def test_lists_of_objects(tmp_path: Path) -> None:

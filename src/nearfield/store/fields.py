@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,8 @@ from nearfield.store.regular import read_bytes
 
 REQUIRED: Final[Any] = object()
 """The default of a field that has none: its absence is an error."""
+
+_HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")  # of a surrogate pair; whole pairs are characters
 
 
 class Fields(Mapping[str, Any]):
@@ -178,7 +181,13 @@ def parse_json(content: bytes, path: str | Path) -> Any:
     does.
     """
     try:
-        return json.loads(content.decode("utf-8"))
+        value = json.loads(content.decode("utf-8"))
+        if _HALF_PAIR.search(content):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise InputError(f"holds {half}, half of a character, in a text", path=path) from error
     except json.JSONDecodeError as error:
         raise InputError(f"is not JSON: {error.msg}", path=path, line=error.lineno) from error
     except UnicodeDecodeError as error:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,11 @@ def test_published_efficientnet_lite_sees_likeness(shared_data: Path) -> None:
 
 def test_a_damaged_image_model_is_refused(tmp_path: Path) -> None:
     vit = tiny_image_model(tmp_path / "vit", "vit")
+    config = json.loads((vit / "config.json").read_text())
+    write_json(vit / "config.json", config | {"num_hidden_layers": 10**20})
+    with pytest.raises(ModelError, match=r"num_hidden_layers is 1[0,]+; at most 1,000"):
+        nf.load(vit)
+    write_json(vit / "config.json", config)
     (vit / "preprocessor_config.json").unlink()
     with pytest.raises(ModelError, match="no preprocessor_config"):
         nf.load(vit)

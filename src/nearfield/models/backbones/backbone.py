@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from nearfield.models.backbones.habits import (
     refuse_growing_positions,
 )
 from nearfield.models.backbones.unread import refuse_misfits, refuse_relative_positions
+from nearfield.store.fields import read_optional
 from nearfield.store.foreign import foreign
 from nearfield.store.regular import open_regular
 from nearfield.store.tensor_places import tensor_places
@@ -53,6 +55,21 @@ _SAMPLE = (
 
 
 MOST_LAYERS = 1000  # ten times those of the deepest encoder; more are a damaged config
+_DEPTH = re.compile(r"(.*_)?(layers?|depths?)")
+
+
+def refuse_endless(config: Mapping[str, Any], folder: Path) -> None:
+    """Raise ModelError where a transformers config, or one inside it, states more layers than any
+    model has: transformers would make them one by one, without end.
+    """
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            refuse_endless(value, folder)
+        if not _DEPTH.fullmatch(str(name)):
+            continue
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int | float) and number > MOST_LAYERS:
+                raise ModelError(f"{folder}: {name} is {number:,}; at most {MOST_LAYERS:,}")
 
 
 def load_backbone(
@@ -71,15 +88,13 @@ def load_backbone(
     from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
     from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
 
+    refuse_endless(read_optional(folder / "config.json"), folder)
     with quiet():
         with foreign(folder, "the architecture is not one that transformers knows"):
             config = AutoConfig.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=trust_remote_code
             )
         refuse_growing_positions(config)
-        layers = getattr(config, "num_hidden_layers", 0)
-        if isinstance(layers, int) and layers > MOST_LAYERS:
-            raise ModelError(f"{folder}: num_hidden_layers is {layers:,}; at most {MOST_LAYERS:,}")
         # both change how states are made and handed back, and no state
         config.return_dict = True
         config.chunk_size_feed_forward = 0

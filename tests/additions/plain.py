@@ -19,7 +19,7 @@ class Texts(BaseModel):
 
 
 async def _embed(call: Call, body: Texts) -> Any:
-    return vectors(call, await call.rows(None, body.texts))
+    return vectors(call, await call.rows(call.models.first("one_vector"), body.texts))
 
 
 def error(refusal: Refusal) -> tuple[int, dict[str, Any]]:

@@ -174,11 +174,29 @@ def of_pandas(folder: Path, rows: Rows) -> object:
 
 # a kind of source that joins the registry joins this table, but for lines, which make no
 # collection, and images, which are no texts
+def of_linked(folder: Path, rows: Rows) -> object:
+    """The same judgements, in a table that points at one of documents and one of queries."""
+    data = open_collection(rows)
+    folder = folder / "linked"
+    folder.mkdir(exist_ok=True)
+    documents = zip(data.document_ids, data.document_texts, strict=True)
+    queries = zip(data.query_ids, data.query_texts, strict=True)
+    judgements = [
+        {"query_id": row["query"], "document_id": row["document"], "relevance": row["relevance"]}
+        for row in data.judgements.to_pylist()
+    ]
+    json_lines(folder / "documents.jsonl", [{"id": key, "text": text} for key, text in documents])
+    json_lines(folder / "queries.jsonl", [{"id": key, "text": text} for key, text in queries])
+    json_lines(folder / "clicks.jsonl", judgements)
+    return folder
+
+
 GIVEN: Mapping[str, tuple[Callable[[Path, Rows], object], ...]] = {
     "whole": (of_stored, lambda _, rows: open_collection(rows)),
     "beir": (of_beir,),
     "row files": (of_file, of_splits),
     "texts": (of_texts,),
+    "linked": (of_linked,),
     "memory": (
         lambda _, rows: rows,
         lambda _, rows: tuple(rows),

@@ -15,10 +15,10 @@ from sklearn.metrics import cohen_kappa_score
 from nearfield.data.open import open_collection
 from nearfield.encoders.remote.address import Address
 from nearfield.errors import InputError
+from nearfield.evaluate.judging.assessor import Assessor
 from nearfield.evaluate.judging.chat_judge import ChatJudge, read_grade
 from nearfield.evaluate.judging.judgements import Judgements, write_form
 from nearfield.evaluate.judging.pool import Pooled, pool
-from nearfield.evaluate.judging.session import Session
 from nearfield.retrieval.searchable import index
 from nearfield.statistics.agreement import kappa
 from tiny_data import tiny_collection
@@ -83,17 +83,17 @@ def test_queries_may_come_from_a_file(tmp_path: Path) -> None:
 
 def test_a_judge_goes_on_where_it_was_stopped_and_may_go_back(tmp_path: Path) -> None:
     path = tmp_path / "judgements.tsv"
-    session = Session(ITEMS, Judgements(path), "anna")
-    assert session.next()["query"] == "query 0"
-    session.judged(0, 1)
-    session.judged(1, 0)
-    assert session.back() == session.shown(1)
-    assert session.judged(1, 1)["done"] == 2
+    assessor = Assessor(ITEMS, Judgements(path), "anna")
+    assert assessor.next()["query"] == "query 0"
+    assessor.judged(0, 1)
+    assessor.judged(1, 0)
+    assert assessor.back() == assessor.shown(1)
+    assert assessor.judged(1, 1)["done"] == 2
     # another process, which knows the file alone
-    again = Session(ITEMS, Judgements(path), "anna")
+    again = Assessor(ITEMS, Judgements(path), "anna")
     assert (again.next()["item"], again.next()["done"]) == (2, 2)
     assert again.shown(1)["grade"] == 1
-    other = Session(ITEMS, Judgements(path), "bert")
+    other = Assessor(ITEMS, Judgements(path), "bert")
     assert other.next()["item"] == 0  # who sees nothing of anna's
     for at in range(6):
         other.judged(at, 1)
@@ -188,10 +188,10 @@ def test_a_model_judges_under_its_own_name(tmp_path: Path) -> None:
     with loopback() as vendor:
         address = Address.parse(f"{vendor.url}/compatible/v1#judge")
         assert address is not None
-        session = Session(items, judgements, "judge", highest=2)
+        assessor = Assessor(items, judgements, "judge", highest=2)
         vendor.faults = ["", "prose"]
-        assert ChatJudge(address).judge(session) == 1
-        assert ChatJudge(address).judge(session) == 0  # asks for what is missing alone
+        assert ChatJudge(address).judge(assessor) == 1
+        assert ChatJudge(address).judge(assessor) == 0  # asks for what is missing alone
         assert len(vendor.answered) == 4
     found = Judgements(judgements.path).by_judge["judge"]
     assert [found["q", f"d{at}"] for at in range(3)] == [

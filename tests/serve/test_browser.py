@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 import nearfield as nf
+from nearfield.evaluate.judging.assessor import Assessor
 from nearfield.evaluate.judging.judgements import Judgements
 from nearfield.evaluate.judging.pool import pool
-from nearfield.evaluate.judging.session import Session
 from nearfield.retrieval.searchable import Plan
 from nearfield.serve.app import Access, application
 from nearfield.serve.judging.app import judging_app
@@ -206,7 +206,7 @@ def test_the_page_of_a_judge(browser: Any, tmp_path: Path) -> None:
             with error:
                 return error.code
 
-    with running(judging_app(Session(items, judgements, "anna"), "secret")) as address:
+    with running(judging_app(Assessor(items, judgements, "anna"), "secret")) as address:
         browser.get_log("performance")
         browser.get(f"{address}/secret/")
         WebDriverWait(browser, 20).until(lambda _: text("#count") == "0 of 4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import socket
@@ -83,7 +84,7 @@ def test_what_a_client_asked_for_leaves_the_queue_with_it(tmp_path: Path) -> Non
 
 
 def test_a_client_that_never_reads_holds_up_neither_others_nor_the_end(tmp_path: Path) -> None:
-    limits = Limits(seconds=0.5, body_seconds=0.4)  # two seconds for the end
+    limits = Limits(seconds=3, body_seconds=0.4)  # five seconds for the end
     models = models_of([f"tiny={prompted(tmp_path / 'tiny')}"], limits)
     with ExitStack() as clients:
         with serving(models) as url:
@@ -93,3 +94,4 @@ def test_a_client_that_never_reads_holds_up_neither_others_nor_the_end(tmp_path:
             answer = httpx2.post(f"{url}/embed", json={"inputs": "a dog"}, timeout=30)
             assert answer.status_code == 200
         assert not [each for each in threading.enumerate() if each.name in ("server", "engine")]
+    gc.collect()  # a connection that is left open warns

@@ -37,7 +37,7 @@ def rendered(
     template: str,
     drawn: Mapping[str, Plot | None],
     filters: Mapping[str, Callable[..., Any]],
-    **values: Any,
+    values: Mapping[str, Any],
 ) -> str:
     """The template with `values`; `drawn` are its figures by name. Raises MissingExtra without
     plotly and jinja2.

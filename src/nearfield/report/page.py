@@ -40,16 +40,14 @@ def write_report(run_folder: str | Path) -> Path:
 
 def render(facts: RunFacts) -> str:
     """The page as HTML."""
-    return rendered(
-        "page.html.jinja",
-        _plots(facts),
-        _FILTERS,
+    values = {
         **vars(facts),
-        measure=_measure(facts),
-        matrix=_matrix(facts.storage) if facts.storage else None,
-        tally=run_plots.tally(facts.queries),
-        command=command(facts),
-    )
+        "measure": _measure(facts),
+        "matrix": _matrix(facts.storage) if facts.storage else None,
+        "tally": run_plots.tally(facts.queries),
+        "command": command(facts),
+    }
+    return rendered("page.html.jinja", _plots(facts), _FILTERS, values)
 
 
 _PLOTS = ("forest", "sizes", "loss", "dev", "merge_dev", "merge_guards", "changes")

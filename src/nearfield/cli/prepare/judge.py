@@ -14,8 +14,8 @@ from nearfield.cli.opened import model_names
 from nearfield.cli.prepare.synthesise import Price, price_of
 
 if TYPE_CHECKING:
+    from nearfield.evaluate.judging.assessor import Assessor
     from nearfield.evaluate.judging.judgements import Judgements
-    from nearfield.evaluate.judging.session import Session
 
 Models = Annotated[
     list[str] | None,
@@ -95,9 +95,9 @@ def judge(
             --price 0.25,2
         nearfield judge --on my-data --to judgements.tsv --judge anna --save my-judged
     """
+    from nearfield.evaluate.judging.assessor import Assessor
     from nearfield.evaluate.judging.judgements import Judgements, write_form
     from nearfield.evaluate.judging.pool import pool
-    from nearfield.evaluate.judging.session import Session
 
     judgements = Judgements(to)
     if models:
@@ -106,17 +106,17 @@ def judge(
             write_form(to, items, judge)
             err.print(f"written: {to}", highlight=False)
             return
-        session = Session(items, judgements, with_ or judge, highest=grades)
+        assessor = Assessor(items, judgements, with_ or judge, highest=grades)
         if with_ is None:
-            _serve(session, port, show=open_page)
+            _serve(assessor, port, show=open_page)
         else:
-            _ask(session, with_, price)
+            _ask(assessor, with_, price)
     if save is not None:
         _save(judgements, on, judge, save)
     _show(judgements, as_json=json)
 
 
-def _ask(session: Session, model: str, price: str | None) -> None:
+def _ask(assessor: Assessor, model: str, price: str | None) -> None:
     from nearfield.encoders.remote.address import Address
     from nearfield.errors import InputError
     from nearfield.evaluate.judging.chat_judge import ChatJudge
@@ -126,12 +126,12 @@ def _ask(session: Session, model: str, price: str | None) -> None:
         raise InputError(f"--with has {model!r}; wanted openai:MODEL or URL#MODEL")
     asked = ChatJudge(address, None if price is None else price_of(price))
     with progress_bar(f"{model} judges") as progress:
-        wrong = asked.judge(session, progress=progress)
+        wrong = asked.judge(assessor, progress=progress)
     if wrong:
         err.say(f"{wrong} documents got no grade; the same command asks again", style="yellow")
 
 
-def _serve(session: Session, port: int, *, show: bool) -> None:
+def _serve(assessor: Assessor, port: int, *, show: bool) -> None:
     from nearfield.extras import require
 
     uvicorn = require("uvicorn", extra="serve")
@@ -139,7 +139,7 @@ def _serve(session: Session, port: int, *, show: bool) -> None:
     from nearfield.serve.judging.app import judging_app
 
     key = secrets.token_urlsafe(16)
-    app = judging_app(session, key)
+    app = judging_app(assessor, key)
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False)
     listening = config.bind_socket()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/{key}/"

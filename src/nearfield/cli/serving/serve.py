@@ -120,7 +120,17 @@ def server_of(app: Any, limits: Limits) -> Any:
     """The uvicorn server of an application, at any free port of this machine unless it is given a
     socket. Raises MissingExtra without uvicorn.
     """
+    import asyncio
+
     uvicorn = require("uvicorn", extra="serve")
+
+    class Server(uvicorn.Server):  # type: ignore[misc, name-defined]
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().shutdown(sockets)
+            for connection in list(self.server_state.connections):  # of who did not read in time
+                connection.transport.abort()
+            await asyncio.sleep(0)
+
     config = uvicorn.Config(
         app,
         port=0,
@@ -132,7 +142,7 @@ def server_of(app: Any, limits: Limits) -> Any:
         # a client that does not read its answer does not hold up the end for ever
         timeout_graceful_shutdown=math.ceil(limits.body_seconds + limits.seconds) + 1,
     )
-    return uvicorn.Server(config)
+    return Server(config)
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

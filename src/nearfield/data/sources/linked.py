@@ -93,11 +93,14 @@ def _documents(rows: Rows) -> Columns | None:
 
 def _query(rows: Rows) -> str | None:
     """The column of queries, by its name or as the only one of texts."""
+    names = rows.names()
+    kept = [name for name in names if name not in rows.contents.textless(names)]
+    for words in (KEYS["query"], KEYS["text"]):
+        named = [name for name in kept if plain(name) in words]
+        if named:
+            return named[0]
     texts = [profile.name for profile in rows.contents.profiles]
-    named = [name for name in texts if plain(name) in KEYS["query"]]
-    if named or len(texts) == 1:
-        return next(iter(named or texts), None)
-    return None
+    return texts[0] if len(texts) == 1 else None
 
 
 LINKED = Kind("a folder of tables that point at each other by ids", _recognise)

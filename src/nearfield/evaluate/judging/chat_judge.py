@@ -12,7 +12,7 @@ from nearfield.encoders.remote.answer import Got
 from nearfield.encoders.remote.client import Client, Rates, Wanted
 from nearfield.encoders.remote.known import limits_of, price_of
 from nearfield.errors import ModelError
-from nearfield.evaluate.judging.session import Session
+from nearfield.evaluate.judging.assessor import Assessor
 from nearfield.types.progress import Progress, silent
 
 WRITTEN = 16  # tokens of an answer, at the most
@@ -37,19 +37,19 @@ class ChatJudge:
         if not self.client.vendor.chats:
             raise ModelError(f"{self.client.name}: {self.client.vendor.title} has no chats here")
 
-    def judge(self, session: Session, *, progress: Progress = silent) -> int:
-        """Judge what the session's judge has not yet, and keep each grade as it comes; how many
+    def judge(self, assessor: Assessor, *, progress: Progress = silent) -> int:
+        """Judge what the assessor has not judged yet, and keep each grade as it comes; how many
         items got none, as an answer was refused or is no grade.
         """
-        left = [at for at, item in enumerate(session.items) if session.grade(item) is None]
+        left = [at for at, item in enumerate(assessor.items) if assessor.grade(item) is None]
         wrong = 0
         for start in range(0, len(left), AT_ONCE):
-            wrong += self._judge(session, left[start : start + AT_ONCE])
+            wrong += self._judge(assessor, left[start : start + AT_ONCE])
             progress(min(start + AT_ONCE, len(left)), len(left))
         return wrong
 
-    def _judge(self, session: Session, rows: Sequence[int]) -> int:
-        chats = [self._chat(session, at) for at in rows]
+    def _judge(self, assessor: Assessor, rows: Sequence[int]) -> int:
+        chats = [self._chat(assessor, at) for at in rows]
         vendor, model = self.client.vendor, self.client.address.model
         tokens = self.client.counter.count(
             ["\n".join(message["content"] for message in chat) for chat in chats]
@@ -60,18 +60,18 @@ class ChatJudge:
 
         def received(got: Got) -> None:
             for place, grade in zip(got.places, got.values, strict=True):
-                session.judged(rows[place], grade)
+                assessor.judged(rows[place], grade)
 
-        check = partial(read_grade, highest=session.highest)
+        check = partial(read_grade, highest=assessor.highest)
         wanted = Wanted("judge", tokens, request, vendor.said, check, written=WRITTEN)
         bad = self.client.gather(wanted, [[place] for place in range(len(rows))], received)
         return len(bad.refused) + len(bad.wrong)
 
-    def _chat(self, session: Session, at: int) -> list[dict[str, str]]:
-        item = session.items[at]
+    def _chat(self, assessor: Assessor, at: int) -> list[dict[str, str]]:
+        item = assessor.items[at]
         asked = f"Query: {item.query_text}\n\nDocument: {item.whole[:LONGEST]}"
         return [
-            {"role": "system", "content": _ASKED.format(highest=session.highest)},
+            {"role": "system", "content": _ASKED.format(highest=assessor.highest)},
             {"role": "user", "content": asked},
         ]
 

@@ -37,16 +37,14 @@ def evaluation_page(comparison: Comparison, look: Look = NOTHING) -> str:
         "histograms": histograms(look.insides),
         "map": map_plot(look.map) if look.map else None,
     }
-    return rendered(
-        "evaluation/page.html.jinja",
-        drawn,
-        {"painted": _painted},
-        comparison=shown,
-        rows=len(comparison.rows),
-        decision=comparison.decision,
-        flips=words.flips(comparison.decision.slices) if comparison.decision else [],
-        look=look,
-    )
+    values = {
+        "comparison": shown,
+        "rows": len(comparison.rows),
+        "decision": comparison.decision,
+        "flips": words.flips(comparison.decision.slices) if comparison.decision else [],
+        "look": look,
+    }
+    return rendered("evaluation/page.html.jinja", drawn, {"painted": _painted}, values)
 
 
 def _shown(comparison: Comparison) -> Comparison:

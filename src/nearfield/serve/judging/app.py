@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from nearfield.errors import InputError
-from nearfield.evaluate.judging.session import Session
+from nearfield.evaluate.judging.assessor import Assessor
 from nearfield.serve.page import add_page
 
 _FILES = Path(__file__).parent / "static"
@@ -26,7 +26,7 @@ class Given(BaseModel):
     relevance: int = Field(ge=0)
 
 
-def judging_app(session: Session, key: str) -> FastAPI:
+def judging_app(assessor: Assessor, key: str) -> FastAPI:
     """The page below `/KEY/`, which a program of another user cannot guess; a request from another
     page or for another host is refused.
     """
@@ -35,15 +35,15 @@ def judging_app(session: Session, key: str) -> FastAPI:
 
     @page.get("/next")
     def following() -> dict[str, Any]:
-        return session.next()
+        return assessor.next()
 
     @page.post("/judge")
     def judge(given: Given) -> dict[str, Any]:
-        return session.judged(given.item, given.relevance)
+        return assessor.judged(given.item, given.relevance)
 
     @page.post("/back")
     def back() -> dict[str, Any]:
-        return session.back()
+        return assessor.back()
 
     @page.exception_handler(InputError)
     async def refused(_: Request, error: Exception) -> Response:

@@ -11,7 +11,7 @@ from nearfield.evaluate.judging.judgements import Judgements
 from nearfield.evaluate.judging.pool import Pooled
 
 
-class Session:
+class Assessor:
     """`items` before one judge, who gives grades from 0 to `highest`; what that judge has judged
     in the file before is not asked again. Safe to call from several threads.
     """

@@ -8,6 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -347,6 +348,19 @@ def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: object) ->
     (tmp_path / "saved" / "collection.json").write_text(json.dumps(about | {"name": name}))
     with pytest.raises(InputError, match=r"collection\.json: name is "):
         open_data(tmp_path / "saved")
+
+
+def test_offsets_that_leave_an_arrow_file_are_not_followed(tmp_path: Path) -> None:
+    path = tmp_path / "rows.arrow"
+    table = pa.table({"query": ["first", "other"], "positive": ["a text", "another text"]})
+    with pa.ipc.new_file(path, table.schema) as file:
+        file.write_table(table)
+    offsets = [np.array([0, 5, end], "<i4").tobytes() for end in (10, 2**30)]
+    content = path.read_bytes()
+    assert content.count(offsets[0]) == 1
+    path.write_bytes(content.replace(*offsets))
+    with pytest.raises(InputError, match=r"rows\.arrow: column 'query' is damaged: "):
+        open_collection(path)
 
 
 def test_arrow_files_that_lie_are_refused(tmp_path: Path) -> None:

@@ -60,8 +60,16 @@ def numbered(batches: Iterable[pa.RecordBatch], rows: Rows) -> Iterator[Record]:
 
 def _values(batch: pa.RecordBatch, place: Place, before: int) -> list[dict[str, Any]]:
     """The batch's rows. Raises InputError that names the first row with a value that Python has
-    none for: a text that is not UTF-8, a date beyond the year 9999.
+    none for: a text that is not UTF-8, a date beyond the year 9999; or a column that is damaged.
     """
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            column.validate(full=True)  # offsets that lie would be followed out of the file
+        except pa.ArrowInvalid as error:
+            # of a plain column the row is found below
+            if pa.types.is_nested(column.type) or "UTF8" not in str(error):
+                message = f"column {name!r} is damaged: {first_line(error)}"
+                raise InputError(message, path=place) from error
     try:
         return list(batch.to_pylist())
     except (ValueError, OverflowError) as error:

@@ -201,9 +201,8 @@ def test_another_run_in_the_same_folder_is_refused(
         tune(str(tiny), tiny_collection(seed=5), to=finished, recipe=recipe_of(), guards=guards)
 
 
-def test_the_doctor_stops_a_run_and_allow_goes_on(
-    tmp_path: Path, tiny: Path, collection: Collection
-) -> None:
+def with_a_leak(collection: Collection) -> Collection:
+    """The first test query trained on, too, with the same positive."""
     queries = collection.queries.to_pydict()
     train, test = (collection.split(name).query_ids[0] for name in ("train", "test"))
     queries["text"][queries["id"].index(train)] = queries["text"][queries["id"].index(test)]
@@ -211,11 +210,17 @@ def test_the_doctor_stops_a_run_and_allow_goes_on(
     judged["document"][judged["query"].index(train)] = judged["document"][
         judged["query"].index(test)
     ]
-    leaked = dataclasses.replace(
+    return dataclasses.replace(
         collection,
         queries=pa.table(queries),
         judgements=pa.table(judged, schema=collection.judgements.schema),
     )
+
+
+def test_the_doctor_stops_a_run_and_allow_goes_on(
+    tmp_path: Path, tiny: Path, collection: Collection
+) -> None:
+    leaked = with_a_leak(collection)
     with pytest.raises(DoctorRefusal, match="--allow leaked-queries"):
         tune(str(tiny), leaked, to=tmp_path / "run", recipe=recipe_of(), guards=())
     assert not (tmp_path / "run" / "model").exists()
@@ -227,6 +232,13 @@ def test_the_doctor_stops_a_run_and_allow_goes_on(
         allow=["leaked-queries"],
         guards=(),
     )
+
+
+def test_one_leak_among_hundreds_is_left_out_and_told(tmp_path: Path, tiny: Path) -> None:
+    leaked = with_a_leak(tiny_collection(queries=480))
+    tune(str(tiny), leaked, to=tmp_path / "run", recipe=recipe_of(), guards=())
+    about = read_run(tmp_path / "run").about
+    assert "1 train query of 240 left out: nearly the same are held out" in about.notes
 
 
 def test_missing_splits_are_cut_and_told(tmp_path: Path, tiny: Path) -> None:

@@ -50,6 +50,7 @@ from nearfield.types.verdict import Verdict
 log = logging.getLogger(__name__)
 VERDICT = "verdict.json"
 MADE = ("merge.json", "model")
+_FEW = 0.01  # of the held-out queries; published splits leak .3 % (scifact, wikiqa)
 """The parts with which nothing is left to train."""
 
 
@@ -87,6 +88,13 @@ def locked_run(path: str | Path) -> Iterator[RunFolder]:
         # the doctor's findings and the comparison's notes say what was cut
         warnings.simplefilter("ignore", TruncationWarning)
         yield folder
+
+
+def _left_out(finding: Finding) -> bool:
+    """Whether leaving a few train queries out, which the run does and says, settles the finding; a
+    split that leaks more was not cut with care.
+    """
+    return finding.check == "leaked-queries" and finding.count < _FEW * finding.total
 
 
 class Run(ABC):
@@ -285,8 +293,11 @@ class Run(ABC):
             seen = [name for name in allow if name == TRAINED_ON]
             refuse_seen(self.known, *self.held, allow=seen)
             kept = self.folder.once("doctor.json", lambda: found(progress))
+            findings = [Finding(**finding) for finding in kept]
             others = [name for name in allow if name != TRAINED_ON]
-            refuse([Finding(**finding) for finding in kept], allow=others)
+            if self.collection is not self.given:  # without the train queries that are held out
+                others += [each.check for each in findings if _left_out(each)]
+            refuse(findings, allow=others)
 
         return Stage("doctor", ask)
 

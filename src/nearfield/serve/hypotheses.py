@@ -27,7 +27,9 @@ from nearfield.types.role import DOCUMENT, QUERY, Role
 
 _LARGE = 40  # a weight whose exponential float32 can still square
 LENGTHS = (16, 32, 64, 128, 256, 384, 512, 1024, 2048, 4096, 8192)
-Made = Callable[[Sequence[str], Role], Any]
+Rows = Sequence[Floats] | Floats
+"""Items as numbers: (dim,) each, or (tokens, dim)."""
+Made = Callable[[Sequence[str], Role], Rows]
 """From texts and a role to what the model makes of each: (dim,) float32, or (tokens, dim)."""
 
 
@@ -231,7 +233,7 @@ def _of_late_interaction(encoder: TextEncoder, settings: LateInteraction) -> Ite
 def _pooled(folder: ModelFolder, contract: Contract) -> Made:
     """The model with its states pooled otherwise; opened when it is asked."""
 
-    def made(texts: Sequence[str], role: Role) -> Any:
+    def made(texts: Sequence[str], role: Role) -> Rows:
         other = replace(folder, contract=contract)
         runtime, _ = open_runtime(other, OpenOptions())
         return floats(TextEncoder(other, runtime))(texts, role)

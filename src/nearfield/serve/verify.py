@@ -26,7 +26,7 @@ from nearfield.errors import (
     first_line,
 )
 from nearfield.serve.certificate import Certificate
-from nearfield.serve.hypotheses import Hypothesis, Made, hypotheses
+from nearfield.serve.hypotheses import Hypothesis, Made, Rows, hypotheses
 from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.functions import unit
 from nearfield.types.arrays import Floats
@@ -37,8 +37,6 @@ COSINE = 0.9999  # float32 of another machine and order of operations stays abov
 ROUNDED = 0.98  # as far as bfloat16, float16 and int8 move a vector
 NORM = 1e-3
 ROLE = "{role}"
-Rows = Any
-"""Items as numbers: (dim,) each, or (tokens, dim)."""
 PART = 32  # texts of one request, which every dialect takes
 
 
@@ -229,7 +227,9 @@ def _batch(rows: Sequence[Agreement]) -> list[Fault]:
     return [Fault("depends on its batch", f"{what}: padding is pooled or attended to")]
 
 
-def _norms(rows: Sequence[Agreement], wanted: dict[Role, Rows], *, explained: bool) -> list[Fault]:
+def _norms(
+    rows: Sequence[Agreement], wanted: Mapping[Role, Rows], *, explained: bool
+) -> list[Fault]:
     """Whether the vectors are of another length than those wanted. Where another fault explains
     their directions, it explains lengths that are not all 1.
     """
@@ -245,7 +245,7 @@ def _norms(rows: Sequence[Agreement], wanted: dict[Role, Rows], *, explained: bo
     return [Fault(name, what)]
 
 
-def _order(got: dict[Role, Rows], wanted: dict[Role, Rows]) -> list[Fault]:
+def _order(got: Mapping[Role, Rows], wanted: Mapping[Role, Rows]) -> list[Fault]:
     """Whether the right vectors come in another order."""
     for role in got:
         ours, own = _matrices(got[role], wanted[role])
@@ -256,7 +256,7 @@ def _order(got: dict[Role, Rows], wanted: dict[Role, Rows]) -> list[Fault]:
     return []
 
 
-def _cut(got: dict[Role, Rows], wanted: dict[Role, Rows], dim: int) -> Fault | None:
+def _cut(got: Mapping[Role, Rows], wanted: Mapping[Role, Rows], dim: int) -> Fault | None:
     """Whether the vectors are the first `dim` dimensions of those wanted."""
     for role, vectors in got.items():
         if _cosines(vectors, [row[..., :dim] for row in wanted[role]]).min() < COSINE:
@@ -265,7 +265,7 @@ def _cut(got: dict[Role, Rows], wanted: dict[Role, Rows], dim: int) -> Fault | N
 
 
 def _diagnosis(
-    got: dict[Role, Rows], wanted: dict[Role, Rows], texts: list[str], encoder: TextEncoder
+    got: Mapping[Role, Rows], wanted: Mapping[Role, Rows], texts: list[str], encoder: TextEncoder
 ) -> Fault:
     """What explains the vectors best."""
     both = [_matrices(got[role], wanted[role]) for role in got]
@@ -299,7 +299,7 @@ def _fallback(best: Hypothesis | None, score: float, before: float) -> Fault:
     )
 
 
-def _explained(got: dict[Role, Rows], made: dict[Role, Rows]) -> float:
+def _explained(got: Mapping[Role, Rows], made: Mapping[Role, Rows]) -> float:
     """The mean over the roles of how near vectors are, the farthest fifth of texts counting
     most.
     """
@@ -310,5 +310,5 @@ def _explained(got: dict[Role, Rows], made: dict[Role, Rows]) -> float:
     return float(np.mean(means))
 
 
-def _worst(got: dict[Role, Rows], wanted: dict[Role, Rows]) -> float:
+def _worst(got: Mapping[Role, Rows], wanted: Mapping[Role, Rows]) -> float:
     return float(min(_cosines(got[role], wanted[role]).min() for role in got))

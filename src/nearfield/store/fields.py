@@ -186,8 +186,10 @@ def parse_json(content: bytes, path: str | Path) -> Any:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         return value
     except UnicodeEncodeError as error:
-        half = f"\\u{ord(error.object[error.start]):04x}"
-        raise InputError(f"holds {half}, half of a character, in a text", path=path) from error
+        raise InputError(
+            f"holds \\u{ord(error.object[error.start]):04x}, half of a character, in a text",
+            path=path,
+        ) from error
     except json.JSONDecodeError as error:
         raise InputError(f"is not JSON: {error.msg}", path=path, line=error.lineno) from error
     except UnicodeDecodeError as error:

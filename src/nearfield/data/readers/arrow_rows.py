@@ -68,8 +68,9 @@ def _values(batch: pa.RecordBatch, place: Place, before: int) -> list[dict[str, 
         except pa.ArrowInvalid as error:
             # of a plain column the row is found below
             if pa.types.is_nested(column.type) or "UTF8" not in str(error):
-                message = f"column {name!r} is damaged: {first_line(error)}"
-                raise InputError(message, path=place) from error
+                raise InputError(
+                    f"column {name!r} is damaged: {first_line(error)}", path=place
+                ) from error
     try:
         return list(batch.to_pylist())
     except (ValueError, OverflowError) as error:

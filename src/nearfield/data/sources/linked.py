@@ -95,8 +95,8 @@ def _query(rows: Rows) -> str | None:
     """The column of queries, by its name or as the only one of texts."""
     names = rows.names()
     kept = [name for name in names if name not in rows.contents.textless(names)]
-    for words in (KEYS["query"], KEYS["text"]):
-        named = [name for name in kept if plain(name) in words]
+    for meaning in ("query", "text"):
+        named = [name for name in kept if plain(name) in KEYS[meaning]]
         if named:
             return named[0]
     texts = [profile.name for profile in rows.contents.profiles]

@@ -13,7 +13,7 @@ from nearfield.extras import require
 from nearfield.formats.remote_code import remote_code
 from nearfield.formats.towers.towers import Logits, Towers
 from nearfield.formats.weights import weight_files
-from nearfield.models.backbones.backbone import quiet, refuse_endless
+from nearfield.models.backbones.backbone import quiet, refuse_unusable
 from nearfield.models.image.processor import UNFIT, image_processor
 from nearfield.store.foreign import foreign
 
@@ -83,7 +83,7 @@ def _features(made: Any) -> Tensor:
 def _model(folder: Towers) -> Any:
     from transformers import AutoConfig, AutoModel
 
-    refuse_endless(folder.config, folder.path)
+    refuse_unusable(folder.config, folder.path)
     if folder.weights is None or folder.convert is None:
         model, loaded = AutoModel.from_pretrained(
             folder.path, dtype=torch.float32, output_loading_info=True

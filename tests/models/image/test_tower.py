@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,9 @@ def test_a_damaged_image_model_is_refused(tmp_path: Path) -> None:
     config = json.loads((vit / "config.json").read_text())
     write_json(vit / "config.json", config | {"num_hidden_layers": 10**20})
     with pytest.raises(ModelError, match=r"num_hidden_layers is 1[0,]+; at most 1,000"):
+        nf.load(vit)
+    (vit / "config.json").write_text(json.dumps(config | {"hidden_dropout_prob": math.nan}))
+    with pytest.raises(ModelError, match="hidden_dropout_prob is NaN"):
         nf.load(vit)
     write_json(vit / "config.json", config)
     (vit / "preprocessor_config.json").unlink()

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 KEYS = "NEARFIELD_API_KEYS"
 _MB = 2**20
-_KEPT_SECONDS = 75
 _BACKLOG = 2048  # connections that wait to be accepted, as uvicorn has it
 
 
@@ -138,7 +137,7 @@ def server_of(app: Any, limits: Limits) -> Any:
         access_log=False,
         # longer than clients keep a connection (httpx and the vendors' SDKs 5 s, load balancers
         # 60 s): the side that is about to send must not find it closed
-        timeout_keep_alive=_KEPT_SECONDS,
+        timeout_keep_alive=75,
         # a client that does not read its answer does not hold up the end for ever
         timeout_graceful_shutdown=math.ceil(limits.body_seconds + limits.seconds) + 1,
     )

@@ -94,9 +94,9 @@ def _documents(rows: Rows) -> Columns | None:
 def _query(rows: Rows) -> str | None:
     """The column of queries, by its name or as the only one of texts."""
     names = rows.names()
-    kept = [name for name in names if name not in rows.contents.textless(names)]
+    textless = rows.contents.textless(names)
     for meaning in ("query", "text"):
-        named = [name for name in kept if plain(name) in KEYS[meaning]]
+        named = [name for name in names if plain(name) in KEYS[meaning] and name not in textless]
         if named:
             return named[0]
     texts = [profile.name for profile in rows.contents.profiles]

@@ -58,13 +58,16 @@ MOST_LAYERS = 1000  # ten times those of the deepest encoder; more are a damaged
 _DEPTH = re.compile(r"(.*_)?(layers?|depths?)")
 
 
-def refuse_endless(config: Mapping[str, Any], folder: Path) -> None:
+def refuse_unusable(config: Mapping[str, Any], folder: Path) -> None:
     """Raise ModelError where a transformers config, or one inside it, states more layers than any
-    model has: transformers would make them one by one, without end.
+    model has, which transformers would make one by one, without end, or a NaN, which passes its
+    checks and fails in use.
     """
     for name, value in config.items():
         if isinstance(value, Mapping):
-            refuse_endless(value, folder)
+            refuse_unusable(value, folder)
+        if value != value:  # as NaN alone
+            raise ModelError(f"{folder}: {name} is NaN")
         if not _DEPTH.fullmatch(str(name)):
             continue
         for number in value if isinstance(value, list) else [value]:
@@ -88,7 +91,7 @@ def load_backbone(
     from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
     from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
 
-    refuse_endless(read_optional(folder / "config.json"), folder)
+    refuse_unusable(read_optional(folder / "config.json"), folder)
     with quiet():
         with foreign(folder, "the architecture is not one that transformers knows"):
             config = AutoConfig.from_pretrained(

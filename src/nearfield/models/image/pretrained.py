@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nearfield.errors import ModelError
 from nearfield.formats.images.image_folder import ImageModel
 from nearfield.formats.images.pretrained import FIRST_TOKEN
-from nearfield.models.backbones.backbone import quiet, refuse_endless
+from nearfield.models.backbones.backbone import quiet, refuse_unusable
 from nearfield.models.image.processor import UNFIT
 from nearfield.store.fields import read_fields
 from nearfield.store.foreign import foreign
@@ -36,7 +36,7 @@ def open_network(folder: ImageModel) -> nn.Module:
     """Raises ModelError where files are missing or damaged, or weights do not fit."""
     from transformers import AutoModel
 
-    refuse_endless(read_fields(folder.path / "config.json"), folder.path)
+    refuse_unusable(read_fields(folder.path / "config.json"), folder.path)
     with foreign(folder.path, UNFIT), quiet():
         model, loaded = AutoModel.from_pretrained(
             folder.path, dtype=torch.float32, output_loading_info=True

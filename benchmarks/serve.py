@@ -7,8 +7,9 @@ capacity.
 Each row runs one server at a time in a process of its own. Clients send one to eight texts of mixed
 lengths (three in four short, some long), each client the next request when it has its answer. Every
 answer is checked against the vectors of sentence-transformers for its texts. The soak keeps 1.5
-times as many requests per second coming as were answered at 64 clients. PYTHON is that of
-benchmarks/environments/infinity.txt.
+times as many requests per second coming as were answered at 64 clients. How long a refusal takes is
+timed in a process of its own, which sends ten requests a second and does nothing else. PYTHON is
+that of benchmarks/environments/infinity.txt.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import random
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,7 @@ from results import circumstances, parsed, save
 HERE = Path(__file__).parent
 CLIENTS = (1, 8, 64, 256)
 PORT = 9017
+URL = f"http://127.0.0.1:{PORT}/v1/embeddings"
 WORDS = [
     "late",
     "parcel",
@@ -133,7 +137,7 @@ class Load:
         body = {"model": "m", "input": [self.given[at] for at in places]}
         begun = time.perf_counter()
         try:
-            answer = await self.client.post(f"http://127.0.0.1:{PORT}/v1/embeddings", json=body)
+            answer = await self.client.post(URL, json=body)
         except httpx2.TransportError as error:
             self.lost[type(error).__name__] += 1
             return
@@ -195,9 +199,31 @@ async def measured(
     return rows
 
 
+def refusals(seconds: float) -> list[float]:
+    """How many seconds each refusal took, of ten requests a second with one long text each."""
+    took: list[float] = []
+    long = max(texts(), key=len)
+
+    async def ask(client: httpx2.AsyncClient) -> None:
+        begun = time.perf_counter()
+        answer = await client.post(URL, json={"model": "m", "input": long})
+        if answer.status_code == 429:
+            took.append(time.perf_counter() - begun)
+
+    async def ask_all() -> None:
+        async with unlimited() as client, asyncio.TaskGroup() as tasks:
+            for _ in range(int(seconds * 10)):
+                tasks.create_task(ask(client))
+                await asyncio.sleep(0.1)
+
+    asyncio.run(ask_all())
+    return took
+
+
 async def soaked(model: str, seconds: float, reference: np.ndarray) -> dict[str, Any]:
     """What a soak found: memory by minute in MB, and the slowest refusals."""
     words = [*commands(model)["nearfield"], "--queue", "16384"]
+    prober = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
     async with started(words) as process, unlimited() as client:
         load = Load(client, reference)
         begun = time.perf_counter()
@@ -206,6 +232,7 @@ async def soaked(model: str, seconds: float, reference: np.ndarray) -> dict[str,
         rate = 1.5 * answered / (time.perf_counter() - begun)
         load = Load(client, reference)
         memory, asked, tasks = [], 0, set()
+        probed = asyncio.get_running_loop().run_in_executor(prober, refusals, seconds)
         begun = time.perf_counter()
         while (now := time.perf_counter() - begun) < seconds:
             if now >= len(memory) * 60:
@@ -218,12 +245,13 @@ async def soaked(model: str, seconds: float, reference: np.ndarray) -> dict[str,
             await asyncio.sleep(0.005)
         await asyncio.gather(*tasks)
         memory.append(round(process.memory_info().rss / 2**20))
-        refused = np.array(load.refused or [0.0]) * 1000
+        refused = np.array(await probed or [0.0]) * 1000
         return {
             "requests_per_second": round(rate, 1),
             "memory_mb": memory,
             "refusal_p50_ms": round(float(np.percentile(refused, 50)), 1),
             "refusal_p99_ms": round(float(np.percentile(refused, 99)), 1),
+            "refusals_timed": len(refused),
             **load.row(time.perf_counter() - begun),
         }
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 
 from nearfield.serve.engine import BATCH_TOKENS, PIECE_TOKENS, Engine
 from nearfield.serve.limits import Limits
+from nearfield.serve.models import ServedModel
 from nearfield.serve.refusal import BUSY, LATE, UNAVAILABLE, Refusal
 
 
@@ -145,3 +149,21 @@ def test_a_small_and_slow_first_turn_does_not_refuse_what_follows() -> None:
         slow.go.release(100)
         assert done(small) == [2]
         assert done(large) == [2 * item for item in range(30)]
+
+
+class Ring:
+    """What a full collection alone lets go of."""
+
+    def __init__(self) -> None:
+        self.own = self
+
+
+def test_an_open_model_holds_no_collection_up_and_a_closed_one_is_let_go_of() -> None:
+    made: list[Any] = [Ring()]
+    ring = weakref.ref(made[0])
+    model = ServedModel("ring=somewhere", Limits(), encoder=lambda _: made.pop())
+    model.encoder()
+    assert not any(each is ring() for each in gc.get_objects())
+    model.close()
+    gc.collect()
+    assert ring() is None

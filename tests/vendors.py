@@ -22,6 +22,8 @@ DIMS = {
     "text-embedding-3-small": 1_536,
     "embed-english-v3.0": 1_024,
     "voyage-3-large": 1_024,
+    "voyage-multimodal-3": 1_024,
+    "embed-v4.0": 1_536,
     "gemini-embedding-001": 3_072,
     "mistral-embed": 1_024,
     "jina-embeddings-v3": 1_024,
@@ -131,11 +133,22 @@ def read(
         first = body["requests"][0]
         texts = [each["content"]["parts"][0]["text"] for each in body["requests"]]
         return texts, first["taskType"], first.get("outputDimensionality"), first["model"][7:]
-    texts = body.get("input") or body.get("texts") or body.get("inputs")
+    names = ("input", "texts", "images", "inputs")
+    items = next(body[name] for name in names if body.get(name))
+    texts = [given if isinstance(given, str) else part_of(given) for given in items]
     role = body.get("input_type") or body.get("task") or body.get("task_type")
     names = ("dimensions", "output_dimension", "dimensionality")
     dim = next((body[name] for name in names if name in body), None)
-    return list(texts), role, dim, body.get("model", "minilm")
+    return texts, role, dim, body.get("model", "minilm")
+
+
+def part_of(given: dict[str, Any]) -> str:
+    """The text of an input, or what an image is sent as."""
+    if "image" in given:
+        return str(given["image"])
+    (part,) = given["content"]
+    found = part[part["type"]]
+    return str(found["url"] if isinstance(found, dict) else found)
 
 
 def shape(vendor: str, vectors: Sequence[Floats], body: dict[str, Any], tokens: int) -> Any:

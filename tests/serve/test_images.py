@@ -11,17 +11,20 @@ from typing import Any, NamedTuple
 import httpx2
 import numpy as np
 import pytest
+from PIL import Image
 
 import nearfield as nf
 from nearfield.data.open import open_stream
 from nearfield.data.readers.image import image_url
+from nearfield.encoders.vendors import VENDORS
 from nearfield.errors import InputError
 from nearfield.retrieval.searchable import Plan
 from nearfield.serve.app import application
 from nearfield.vectors.encode_to import encode_to
 from serving import models_of, running
-from towers import images_of_each_kind, tiny_towers
+from towers import images_of_each_kind, save, tiny_towers
 
+SDK = {"cohere": "cohere", "voyage": "voyageai"}
 CAPTIONS = ["a red cat", "a blue dog", "the green tree"]
 TEXTS = {"note": "the red house", "page": "a dog of the blue star"}
 
@@ -124,6 +127,25 @@ def test_images_in_each_dialect(place: Place) -> None:
         # a text before an image, or behind it, is the same text
         assert np.allclose(np.sort(np.asarray(made), 0), np.sort(own, 0), atol=1e-5)
     np.testing.assert_allclose(alone, own[:1], atol=1e-5)
+
+
+def test_vendors_encoders_give_the_images_vectors(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each vendor's shape, answered by the server here."""
+    monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path))
+    drawn = Image.open(place.images[0]).convert("RGB")
+    bitmap = save(drawn.convert("RGBA"), tmp_path / "other", 7)
+    items = ["a cat", *place.images, place.images[1].read_bytes(), bitmap, drawn]
+    own = np.asarray(place.model.encode(items))
+    for vendor, path in (("voyage", "/voyage/v1"), ("cohere", ""), ("jina", "/jina/v1")):
+        if vendor in SDK:
+            pytest.importorskip(SDK[vendor], reason=f"{SDK[vendor]} is not installed")
+        for name in VENDORS[vendor].key_variables:
+            monkeypatch.setenv(name, "sk-tiny")
+        encoder = nf.load(f"{vendor}:{place.url}{path}#clip")
+        found = np.asarray(encoder.encode_document(items))
+        np.testing.assert_allclose(found, own, rtol=0, atol=1e-5)
 
 
 def test_a_client_reaches_no_file_and_no_address(place: Place) -> None:

@@ -16,7 +16,9 @@ from nearfield.types.role import Role
 
 CATALOG = Path(__file__).parent / "cards"
 # image-text-code: by code of the folder, which is not run here
-KINDS = (*EMBEDDING_KINDS, "image-text", "image-text-code", "cross-encoder")
+IMAGE_TEXT = "image-text"
+_OF_IMAGES = (IMAGE_TEXT, "image-text-code")
+KINDS = (*EMBEDDING_KINDS, *_OF_IMAGES, "cross-encoder")
 """What a model makes of a text; `several` makes dense, sparse and multi-vector embeddings in one
 pass.
 """
@@ -44,7 +46,7 @@ class Api:
     when its price is known to hold.
 
     `default_dim` is what the API gives when it is not told; the contract's dim is the most that it
-    gives.
+    gives. Without `images_per_request` it takes texts alone.
     """
 
     provider: str
@@ -55,6 +57,10 @@ class Api:
     default_dim: int | None = None
     batch_price_per_million_tokens: float | None = None  # US dollars, for answers within a day
     price_per_thousand_searches: float | None = None  # US dollars; of a reranker
+    images_per_request: int | None = None
+    image_bytes_per_request: int | None = None
+    price_per_million_image_tokens: float | None = None  # US dollars
+    price_per_thousand_images: float | None = None  # US dollars; where a request holds one
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,13 @@ class Card:
     def local(self) -> bool:
         """Whether the model's weights can be had."""
         return self.api is None
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether it makes vectors of images, too."""
+        if self.api is None:
+            return self.kind in _OF_IMAGES
+        return self.api.images_per_request is not None
 
 
 def names() -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from nearfield.catalog.card import KINDS, Card, cards
+from nearfield.catalog.card import IMAGE_TEXT, KINDS, Card, cards
 from nearfield.errors import InputError, nearest
 from nearfield.types.licence import allows_commercial_use
 from nearfield.types.numbers import count, size
@@ -135,7 +135,7 @@ def dollars(amount: float) -> str:
 
 
 def _kinds(card: Card, kinds: tuple[str, ...]) -> Answer:
-    if card.kind in kinds:
+    if card.kind in kinds or (card.takes_images and IMAGE_TEXT in kinds):
         return Answer(True)
     return Answer(False, f"its embeddings are of the kind {card.kind}")
 

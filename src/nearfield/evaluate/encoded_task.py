@@ -114,7 +114,7 @@ class EncodedTask(Task):
         seen = int(encoder.trained_on.seen(self.queries).sum())
         notes = (*left_out, *self.noted(parts))
         read = parts[-1].usage
-        price = Price.of(contract.terms.price_per_million_tokens, read.tokens, read.items)
+        price = Price.of(contract.terms.price_per_million_tokens, read)
         rows = []
         for cut in cuts:
             *others, last = map(cut.of, parts)

@@ -109,7 +109,7 @@ def model_systems(
         notes += (f"{name}: {whole.documents.size_note}",)
     seen = trained_queries(encoder.trained_on, split)
     read = whole.documents.usage
-    price = Price.of(contract.terms.price_per_million_tokens, read.tokens, read.items)
+    price = Price.of(contract.terms.price_per_million_tokens, read)
     systems = []
     for head, encoded in whole.heads().items():
         reference = cache(partial(_ranked, encoded, depth))

@@ -137,7 +137,7 @@ def _contract(contract: Contract, roles: Mapping[Role, str], *, local: bool) -> 
     prompts: Facts = {}
     for role in dict.fromkeys(("query", "document", *contract.prompts, *roles)):
         prompt = repr(contract.prompts[role]) if role in contract.prompts else "none"
-        prompts[role] = f"{prompt}, as {roles[role]}" if role in roles else prompt
+        prompts[role] = f"{prompt}, as {roles[role]}" if roles.get(role) else prompt
         if role in contract.templates:
             prompts[f"{role} template"] = repr(contract.templates[role])
     terms = contract.terms

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nearfield.types.usage import Usage
+
 
 @dataclass(frozen=True)
 class Price:
@@ -15,11 +17,13 @@ class Price:
     per_thousand_documents: float
 
     @classmethod
-    def of(cls, per_million_tokens: float | None, tokens: int, documents: int) -> Price | None:
-        """The price where the documents had so many tokens; None where there is none."""
-        if per_million_tokens is None:
+    def of(cls, per_million_tokens: float | None, read: Usage) -> Price | None:
+        """The price of the documents that were read; None where there is none, and where some are
+        images, whose tokens have another price.
+        """
+        if per_million_tokens is None or read.images:
             return None
-        thousand = 1000 * tokens / max(1, documents)
+        thousand = 1000 * read.tokens / max(1, read.items)
         return cls(per_million_tokens, per_million_tokens * thousand / 1e6)
 
     def __add__(self, other: Price) -> Price:

@@ -10,6 +10,7 @@ class Usage:
     """`truncated` of `items` lost `tokens_lost` of their tokens; `prompt_tokens` are what prompts
     added to the texts.
 
+    `images` of the items were images that a vendor billed, at another price than texts.
     `unknown_tokens` were left out because a static model has no vector for them; `nothing_known` of
     the items had no token at all that could be pooled, and have the zero vector.
     """
@@ -22,6 +23,7 @@ class Usage:
     seconds: float = 0.0
     unknown_tokens: int = 0
     nothing_known: int = 0
+    images: int = 0
 
 
 NOTHING_READ = Usage()

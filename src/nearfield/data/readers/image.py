@@ -62,7 +62,23 @@ def image_url(item: Path | bytes, *, name: str = "") -> str:
     """The data URL of an image file. Raises InputError as `open_image` does: it is decoded once."""
     content, where = _content(item)
     open_image(content, name=name or where)
-    return f"{URL}*;base64,{base64.b64encode(content).decode()}"
+    return data_url(content)
+
+
+def file_of(item: object, *, name: str = "") -> bytes:
+    """The file of an image, which is not decoded; an array and a PIL image become a PNG file.
+    Raises InputError for what is none of what `open_image` takes.
+    """
+    if isinstance(item, str | bytes | Path):
+        return _content(item)[0]
+    written = io.BytesIO()
+    open_image(item, name=name).save(written, "PNG")
+    return written.getvalue()
+
+
+def data_url(content: bytes, kind: str = "*") -> str:
+    """The data URL of an image file of the kind png, jpeg, webp or gif; * stands for any."""
+    return f"{URL}{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _content(item: object) -> tuple[bytes, str]:

@@ -51,8 +51,9 @@ class Wanted:
     in the request.
 
     `check` looks at what it says. `in_order`: an answer has no numbers for its items, so that one
-    of another length is useless. `named` are what errors call the items, `lost` their tokens that
-    were cut, `prompt` those of the prompt of each, `written` those that a model may write for each.
+    of another length is useless. `named` are what errors call the items, `sizes` their bytes where
+    those are limited, `lost` their tokens that were cut, `prompt` those of the prompt of each,
+    `written` those that a model may write for each.
     """
 
     work: str
@@ -62,6 +63,7 @@ class Wanted:
     check: Check
     in_order: bool = False
     named: Sequence[int] = ()
+    sizes: Sequence[int] = ()
     lost: Sequence[int] = ()
     prompt: int = 0
     written: int = 0
@@ -76,15 +78,20 @@ class Wanted:
 
 
 class Client:
-    """A model at an address. It spends from the budget in whose context it was made."""
+    """A model at an address. It spends from the budget in whose context it was made. `estimates`:
+    the tokens that it is told of are no text's, and nothing counts them as the vendor does.
+    """
 
-    def __init__(self, address: Address, *, price: Rates, limits: Limits) -> None:
+    def __init__(
+        self, address: Address, *, price: Rates, limits: Limits, estimates: bool = False
+    ) -> None:
         self.address = address
         self.price = price
         self.limits = limits
         self.vendor = address.open()
         self.caller = Caller(self.vendor)
         self.budget = BUDGET.get()
+        self.estimates = estimates
 
     @property
     def name(self) -> str:
@@ -103,6 +110,11 @@ class Client:
         model = self.address.model
         return counter_of(encoding=vendor.encoding, tokenizer=vendor.tokenizer.format(model=model))
 
+    @property
+    def counted_by(self) -> str:
+        """What counts the tokens, "" where they are estimated."""
+        return "" if self.estimates else self.counter.by
+
     def forecast(self, tokens: Sequence[int], requests: int, written: int = 0) -> Forecast:
         """What asking for items of so many tokens would cost, for each of which at most `written`
         more come.
@@ -110,22 +122,28 @@ class Client:
         more = written * len(tokens)
         total = int(sum(tokens)) + more
         price = self.price.of(total, requests, more)
-        return Forecast(self.name, len(tokens), total, price, self.counter.by)
+        return Forecast(self.name, len(tokens), total, price, self.counted_by)
 
-    def parts(self, tokens: Sequence[int]) -> Iterator[list[int]]:
-        """The places of items with so many tokens, cut into requests that keep the limits."""
+    def parts(self, tokens: Sequence[int], sizes: Sequence[int] = ()) -> Iterator[list[int]]:
+        """The places of items with so many tokens, and bytes where those count, cut into requests
+        that keep the limits.
+        """
         most = self.limits.tokens or float("inf")
-        if not self.counter.by:
+        if not self.counted_by:
             most /= MARGIN
+        largest = self.limits.size or float("inf")
         part: list[int] = []
-        held = 0
+        held = heavy = 0
         for place, count in enumerate(tokens):
-            if part and (len(part) == self.limits.items or held + count > most):
+            size = sizes[place] if sizes else 0
+            over = held + count > most or heavy + size > largest
+            if part and (len(part) == self.limits.items or over):
                 yield part
                 part = []
-                held = 0
+                held = heavy = 0
             part.append(place)
             held += count
+            heavy += size
         if part:
             yield part
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -13,6 +13,7 @@ from nearfield.encoders.encoder import Encoder, refuse_images, refuse_one_text
 from nearfield.encoders.remote.address import Address
 from nearfield.encoders.remote.answer import read_vector
 from nearfield.encoders.remote.client import Client, Wanted
+from nearfield.encoders.remote.images import as_text, image_client, shown
 from nearfield.encoders.remote.kept import Kept, Value
 from nearfield.encoders.remote.known import contract_of, limits_of, price_of
 from nearfield.encoders.spec import ModelSpec
@@ -23,17 +24,37 @@ from nearfield.store.vector_cache import text_hash
 from nearfield.types.arrays import Floats, Integers
 from nearfield.types.contract import Contract
 from nearfield.types.forecast import Forecast
+from nearfield.types.item import Item, is_image_url
 from nearfield.types.progress import Progress, silent
-from nearfield.types.role import DOCUMENT, QUERY, Role
+from nearfield.types.role import DOCUMENT, IMAGE, QUERY, Role
 from nearfield.types.usage import Usage
 
 _WORD = "dimensions"
 _EMPTY = text_hash("")
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Items with these keys in the cache, and whom they are wanted of."""
+
+    client: Client
+    wanted: Wanted
+    keys: list[bytes]
+
+    @property
+    def parts(self) -> list[list[int]]:
+        """The places of the items of each request."""
+        return list(self.client.parts(self.wanted.tokens, self.wanted.sizes))
+
+    @property
+    def forecast(self) -> Forecast:
+        return self.client.forecast(self.wanted.tokens, len(self.parts))
+
+
 class RemoteEncoder(Encoder[Dense]):
     """`client` asks for the vectors; `words` are the vendor's for the roles, and `dim` the length
-    that it is asked for, None where it is left to the vendor.
+    that it is asked for, None where it is left to the vendor. `images` asks for those of images,
+    None where the model takes none.
 
     Each vector is in the vector cache as soon as it has come, so that a run that ended half-way
     pays for none twice. An empty text is not asked for and has the zero vector.
@@ -43,9 +64,16 @@ class RemoteEncoder(Encoder[Dense]):
     worth_caching = False
 
     def __init__(
-        self, client: Client, contract: Contract, words: Mapping[Role, str], dim: int | None = None
+        self,
+        client: Client,
+        contract: Contract,
+        words: Mapping[Role, str],
+        dim: int | None = None,
+        *,
+        images: Client | None = None,
     ) -> None:
         self.client = client
+        self.images = images
         self.contract = contract
         self.words = words
         self.dim = dim
@@ -67,10 +95,12 @@ class RemoteEncoder(Encoder[Dense]):
         card = address.card
         client = Client(address, price=price_of(address), limits=limits_of(address))
         contract = contract_of(spec, card)
+        images = image_client(address)
         words = dict(client.vendor.roles)
         if words:
             words |= {} if card is None else card.roles
-            contract = replace(contract, prompts=dict.fromkeys(words, ""), templates={})
+            known = [*words, *([] if images is None else [IMAGE])]
+            contract = replace(contract, prompts=dict.fromkeys(known, ""), templates={})
         elif card is None:
             warnings.warn(
                 f"{spec.name}: the catalog does not know it; texts are sent as they are, without "
@@ -78,7 +108,7 @@ class RemoteEncoder(Encoder[Dense]):
                 NearfieldWarning,
                 stacklevel=3,
             )
-        encoder = cls(client, contract, words, spec.dim)
+        encoder = cls(client, contract, words, spec.dim, images=images)
         if card is None and spec.dim is None:
             encoder.contract = replace(contract, dim=encoder._measured_dim())
         return encoder
@@ -93,40 +123,46 @@ class RemoteEncoder(Encoder[Dense]):
         return words or super().roles_differ
 
     def count_tokens(self, items: Sequence[str]) -> Integers:
-        """(n,) tokens of each item as the vendor counts them, or estimated."""
-        return np.array(self.client.counter.count(items), np.int64)
+        """(n,) tokens of each text as the vendor counts them, or estimated; an image has none."""
+        texts = ["" if is_image_url(item) else item for item in items]
+        return np.array(self.client.counter.count(texts), np.int64)
 
-    def forecast(self, items: Sequence[str], role: Role) -> Forecast:
+    def forecast(self, items: Sequence[Item], role: Role) -> Forecast:
         """What encoding the items would cost; those in the cache cost nothing."""
-        missing = self._missing(items, self._held(items, role))
-        tokens = self._wanted(role, missing).tokens
-        return self.client.forecast(tokens, len(list(self.client.parts(tokens))))
+        texts = self._texts(role, items)
+        missing = self._missing(texts, self._held(texts, role))
+        return sum(
+            (each.forecast for each in self._asked(role, missing)), self.client.forecast([], 0)
+        )
 
-    def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> Dense:
+    def encode_as(self, role: Role, items: Sequence[Item], *, progress: Progress = silent) -> Dense:
         """See `Encoder.encode`. `usage.tokens` are those billed for the items, now or before, each
         counted as often as it is there; `usage.seconds` is what asking took, now or before. Raises
         as `Client.fetch` does.
         """
-        refuse_one_text(items)
-        refuse_images(items, self.contract.name)
-        held = self._held(items, role)
-        missing = self._missing(items, held)
-        if missing:
-            wanted = self._wanted(role, missing)
-            parts = list(self.client.parts(wanted.tokens))
-            keys = list(map(text_hash, missing))
-            held |= self._kept(role).fetch(
-                wanted, parts, keys, lambda done: progress(done, len(keys))
-            )
-        seconds = self._kept(role).seconds(list(dict.fromkeys(map(_key, items))))
-        vectors = np.zeros((len(items), self.contract.dim), np.float32)
-        counts = np.zeros((len(items), 3), np.int64)
-        for place, item in enumerate(items):
-            vectors[place], counts[place] = held[_key(item)]
+        texts = self._texts(role, items)
+        held = self._held(texts, role)
+        missing = self._missing(texts, held)
+        asked = list(self._asked(role, missing))
+        # together, as each alone may be within what is left
+        self.client.budget.afford([each.forecast for each in asked])
+        done = 0
+        for each in asked:
+            told = _beyond(progress, done, len(missing))
+            kept = self._kept(role, each.client)
+            held |= kept.fetch(each.wanted, each.parts, each.keys, told)
+            done += len(each.keys)
+        seconds = self._kept(role).seconds(list(dict.fromkeys(map(_key, texts))))
+        vectors = np.zeros((len(texts), self.contract.dim), np.float32)
+        counts = np.zeros((len(texts), 3), np.int64)
+        for place, text in enumerate(texts):
+            vectors[place], counts[place] = held[_key(text)]
         if self.contract.normalise:
             self._normalise(vectors)
         progress(len(items), len(items))
-        usage = self._usage(counts, seconds)
+        nothing = int((~vectors.any(1)).sum())
+        images = sum(map(is_image_url, texts))
+        usage = replace(self._usage(counts, seconds), nothing_known=nothing, images=images)
         return Dense.under(self.contract, vectors, usage=usage, counts=counts[:, :2])
 
     def _normalise(self, vectors: Floats) -> None:
@@ -139,7 +175,6 @@ class RemoteEncoder(Encoder[Dense]):
     def _usage(self, counts: Integers, seconds: float) -> Usage:
         billed, lost, prompt = counts.sum(0).tolist()
         cut = int((counts[:, 1] > 0).sum())
-        nothing = int((counts[:, 0] == 0).sum())
         if cut:
             warnings.warn(
                 f"{self.contract.name} reads {self.contract.max_tokens} tokens: {cut:,} of "
@@ -147,7 +182,20 @@ class RemoteEncoder(Encoder[Dense]):
                 TruncationWarning,
                 stacklevel=5,
             )
-        return Usage(len(counts), billed, cut, lost, prompt, seconds, nothing_known=nothing)
+        return Usage(len(counts), billed, cut, lost, prompt, seconds)
+
+    def _asked(self, role: Role, missing: Mapping[str, int]) -> Iterator[_Asked]:
+        """How the missing items are asked for: texts and images apart, as no request may hold
+        both, and their prices differ.
+        """
+        images = {item: place for item, place in missing.items() if is_image_url(item)}
+        texts = {item: place for item, place in missing.items() if item not in images}
+        if texts:
+            yield _Asked(self.client, self._wanted(role, texts), list(map(text_hash, texts)))
+        if images:
+            assert self.images is not None
+            wanted = self._wanted_images(self.images, role, images)
+            yield _Asked(self.images, wanted, list(map(text_hash, images)))
 
     def _wanted(self, role: Role, missing: Mapping[str, int]) -> Wanted:
         """How the texts are asked for in their role: each with its prompt, and cut to what the
@@ -166,31 +214,56 @@ class RemoteEncoder(Encoder[Dense]):
                 counter.cut(text, most) if over else text
                 for text, over in zip(sent, lost, strict=True)
             ]
-        word = self.words.get(role)
+        read = [min(count, most) for count in tokens]
+        wanted = self._wanted_of(sent, read, self.words.get(role), list(missing.values()))
+        return replace(wanted, lost=lost, prompt=counter.count([prompt])[0] if prompt else 0)
+
+    def _wanted_images(self, client: Client, role: Role, missing: Mapping[str, int]) -> Wanted:
+        """As `_wanted`, of data URLs."""
+        made = [shown(url, place, client) for url, place in missing.items()]
+        urls = [each.url for each in made]
+        usual = self.words.get(role, self.words.get(DOCUMENT))
+        word = self.words.get(IMAGE, usual)
+        tokens = [each.tokens for each in made]
+        wanted = self._wanted_of(urls, tokens, word, list(missing.values()))
+        return replace(wanted, sizes=list(map(len, urls)))
+
+    def _wanted_of(
+        self, sent: Sequence[str], tokens: Sequence[int], word: str | None, named: Sequence[int]
+    ) -> Wanted:
+        """How what is sent is asked for, where `word` is the vendor's for its role."""
+        vendor = self.client.vendor
         model = self.client.address.model
 
         def request(part: Sequence[int]) -> tuple[str, dict[str, object]]:
-            return vendor.embedding(Asked(model, [sent[at] for at in part], word, self.dim))
+            # "" is a card's: the model has no word where the vendor's others have one
+            return vendor.embedding(Asked(model, [sent[at] for at in part], word or None, self.dim))
 
         return Wanted(
             "embed",
-            [min(count, most) for count in tokens],
+            tokens,
             request,
             vendor.vectors,
             partial(read_vector, width=self.contract.dim, unit=vendor.unit),
             in_order=vendor.in_order,
-            named=list(missing.values()),
-            lost=lost,
-            prompt=counter.count([prompt])[0] if prompt else 0,
+            named=named,
         )
 
-    def _held(self, items: Sequence[str], role: Role) -> dict[bytes, Value]:
-        """What is in the cache of the items, and what an empty one has. Raises InputError for an
-        item that is no text.
+    def _texts(self, role: Role, items: Sequence[Item]) -> Sequence[str]:
+        """The items as texts, images as data URLs. Raises ModelError for an image where the model
+        takes none, and InputError for an item that is neither.
         """
+        refuse_one_text(items)
+        if self.images is not None:
+            return [as_text(item, role, place) for place, item in enumerate(items)]
+        refuse_images(items, self.contract.name)
         wrong = next((at for at, item in enumerate(items) if not isinstance(item, str)), None)
         if wrong is not None:
             raise InputError(f"item {wrong} is {items[wrong]!r}; wanted a text")
+        return items
+
+    def _held(self, items: Sequence[str], role: Role) -> dict[bytes, Value]:
+        """What is in the cache of the items, and what an empty one has."""
         held = self._kept(role).find(list(dict.fromkeys(map(_key, items))))
         held[_EMPTY] = (np.zeros(self.contract.dim, np.float32), np.zeros(3, np.int64))
         return held
@@ -208,8 +281,8 @@ class RemoteEncoder(Encoder[Dense]):
         asked = {"dim": str(self.contract.dim), "kind": self.contract.kind, "role": role}
         return self.identity | asked | {"prompt": self.contract.prompt(role)}
 
-    def _kept(self, role: Role) -> Kept:
-        return Kept(self.client, self.facts(role), self.contract.name)
+    def _kept(self, role: Role, client: Client | None = None) -> Kept:
+        return Kept(client or self.client, self.facts(role), self.contract.name)
 
     def _measured_dim(self) -> int:
         """The length of the vector of a word, which is asked for once."""
@@ -222,6 +295,11 @@ class RemoteEncoder(Encoder[Dense]):
             )
             held = kept.fetch(wanted, [[0]], [key], lambda done: None)
         return len(held[key][0])
+
+
+def _beyond(progress: Progress, done: int, total: int) -> Callable[[int], None]:
+    """Tells of what is done beyond what was done before."""
+    return lambda more: progress(done + more, total)
 
 
 def _key(item: str) -> bytes:

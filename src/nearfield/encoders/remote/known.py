@@ -16,6 +16,31 @@ from nearfield.similarity import EMBEDDINGS
 from nearfield.types.contract import Contract
 
 
+def images_of(address: Address) -> Limits | None:
+    """The limits of a request of images, the card's where it has its own; None where the model
+    takes none. What the catalog does not know is left to the vendor to refuse.
+    """
+    usual = VENDORS[address.vendor].images
+    card = address.card
+    if usual is None or card is None:
+        return None if usual is None else usual.limits
+    if not card.takes_images:
+        return None
+    if card.api is None:
+        return usual.limits
+    items = card.api.images_per_request or usual.limits.items
+    size = card.api.image_bytes_per_request or usual.limits.size
+    return replace(usual.limits, items=items, size=size)
+
+
+def image_price_of(address: Address) -> Rates:
+    """As `price_of`, of images."""
+    card = address.card
+    if VENDORS[address.vendor].free or card is None or card.api is None:
+        return price_of(address)
+    return Rates(card.api.price_per_million_image_tokens, card.api.price_per_thousand_images)
+
+
 def contract_of(spec: ModelSpec, card: Card | None) -> Contract:
     """The contract at the dim of the spec, else at the one that the API gives by itself. Of a model
     without a card only that is known, and where it is not stated, the dim stands at 1.
@@ -28,7 +53,8 @@ def contract_of(spec: ModelSpec, card: Card | None) -> Contract:
         return Contract(name, spec.dim or 1, UNLIMITED, pooling="unpublished")
     contract = card.contract
     api = card.api
-    if card.kind not in EMBEDDINGS or not EMBEDDINGS[card.kind].trains_dims:
+    dense = card.takes_images or (card.kind in EMBEDDINGS and EMBEDDINGS[card.kind].trains_dims)
+    if not dense:
         raise ContractError(f"{name}: is of the kind {card.kind}; wanted a model of dense vectors")
     usual = (api.default_dim if api is not None else None) or contract.dim
     dim = spec.dim or usual
@@ -36,8 +62,8 @@ def contract_of(spec: ModelSpec, card: Card | None) -> Contract:
         has = f"up to {contract.dim}" if contract.matryoshka_dims else f"{usual} only"
         raise ContractError(f"{name}: {dim} dimensions were asked for; it has {has}")
     dims = tuple(each for each in contract.matryoshka_dims if each <= dim)
-    dense = replace(contract, kind="dense", pooling="unpublished", fusion={})
-    return replace(dense, name=name, dim=dim, matryoshka_dims=dims)
+    known = replace(contract, kind="dense", pooling="unpublished", fusion={})
+    return replace(known, name=name, dim=dim, matryoshka_dims=dims)
 
 
 def price_of(address: Address) -> Rates:

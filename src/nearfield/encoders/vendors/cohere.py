@@ -6,10 +6,18 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from nearfield.encoders.vendors.vendor import Asked, Limits, Reply, Unanswered, Vendor, parsed
+from nearfield.encoders.vendors.vendor import (
+    Asked,
+    Images,
+    Limits,
+    Reply,
+    Unanswered,
+    Vendor,
+    parsed,
+)
 from nearfield.errors import first_line
 from nearfield.extras import require
-from nearfield.types.role import DOCUMENT, QUERY
+from nearfield.types.role import DOCUMENT, IMAGE, QUERY
 
 _RERANK = "/v2/rerank"
 
@@ -29,10 +37,20 @@ class Cohere(Vendor):
     }
     limits = Limits(96, 128_000, 2_000)
     tokenizer = "Cohere/Cohere-{model}"
+    # one of 512 x 512 pixels is about 1,610 tokens (docs.oracle.com, Cohere Embed 4)
+    images = Images(Limits(96, 128_000, 2_000, None, 20_000_000), 512 * 512 / 1_610)
 
     def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
-        body: dict[str, Any] = {"model": asked.model, "texts": list(asked.texts)}
-        body |= {"input_type": asked.role, "embedding_types": ["float"], "truncate": "END"}
+        items = list(asked.texts)
+        body: dict[str, Any] = {"model": asked.model, "input_type": asked.role}
+        body |= {"embedding_types": ["float"], "truncate": "END"}
+        if not asked.images:
+            body["texts"] = items
+        elif asked.role == IMAGE:  # the input type of the third generation
+            body["images"] = items
+        else:
+            urls = [{"type": "image_url", "image_url": {"url": url}} for url in items]
+            body["inputs"] = [{"content": [url]} for url in urls]
         if asked.dim is not None:
             body["output_dimension"] = asked.dim
         return "/v2/embed", body
@@ -45,7 +63,7 @@ class Cohere(Vendor):
 
     def tokens(self, body: Any) -> int | None:
         billed = body.get("meta", {}).get("billed_units", {})
-        found = billed.get("input_tokens")
+        found = billed.get("image_tokens") or billed.get("input_tokens")
         return None if found is None else int(found)
 
     def send(self, path: str, body: Mapping[str, Any]) -> Reply:

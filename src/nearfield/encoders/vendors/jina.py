@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nearfield.encoders.vendors.vendor import Limits, OpenAIShaped
+from nearfield.encoders.vendors.vendor import Asked, Images, Limits, OpenAIShaped
 from nearfield.types.role import DOCUMENT, QUERY
 
 
@@ -24,10 +24,21 @@ class Jina(OpenAIShaped):
         "similarity": "text-matching",
     }
     limits = Limits(512, 100_000, 500, 1_000_000)
+    # a tile of 512 x 512 pixels is 4,000 tokens; no size of a request is published
+    images = Images(
+        Limits(512, 100_000, 500, 1_000_000, 20_000_000), 512 * 512 / 4_000, least=512 * 512
+    )
     unit = True
     tokenizer = "jinaai/{model}"
     role_field = "task"
     fixed = {"truncate": True, "normalized": True, "embedding_type": "float"}  # noqa: RUF012
+
+    def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
+        path, body = super().embedding(asked)
+        if asked.images:
+            # in base64 alone: a data URL may be taken for an address
+            body["input"] = [{"image": url.partition(",")[2]} for url in asked.texts]
+        return path, body
 
     def reranking(self, model: str, query: str, texts: Sequence[str]) -> tuple[str, dict[str, Any]]:
         body = {"model": model, "query": query, "documents": list(texts)}

@@ -5,6 +5,7 @@ answered.
 from __future__ import annotations
 
 import json
+import math
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from nearfield.errors import first_line
+from nearfield.types.item import is_image_url
 from nearfield.types.role import Role
 
 SHOWN = 300  # characters of a vendor's own words in an error
@@ -22,19 +24,43 @@ _LAST_WORDS = ("error", "message", "detail", "error_message")
 @dataclass(frozen=True)
 class Limits:
     """What one request may hold, and how much may be asked in a minute unless $NEARFIELD_RPM and
-    $NEARFIELD_TPM say otherwise; None: as much as one likes.
+    $NEARFIELD_TPM say otherwise; None: as much as one likes. `size` is in bytes, and of images.
     """
 
     items: int
     tokens: int | None = None
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images that a vendor takes: `limits` of one request, and the most pixels of an image.
+
+    A token is counted for `pixels_per_token`; an image that has fewer than `least` pixels or more
+    than `most` is counted as if it had those.
+    """
+
+    limits: Limits
+    pixels_per_token: float
+    pixels: int | None = None
+    least: int = 1
+    most: int | None = None
+
+    def tokens(self, pixels: int) -> int:
+        """What is counted for an image, about."""
+        counted = max(pixels, self.least)
+        if self.most is not None:
+            counted = min(counted, self.most)
+        return math.ceil(counted / self.pixels_per_token)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The texts of one request; `role` is the vendor's word for what they are, `dim` what is asked
-    for. None is left out, and the API does as it does by itself. `kind` is that of the embeddings.
+    """The texts of one request, or its images as data URLs; `role` is the vendor's word for what
+    they are, `dim` what is asked for. None is left out, and the API does as it does by itself.
+    `kind` is that of the embeddings.
     """
 
     model: str
@@ -42,6 +68,11 @@ class Asked:
     role: str | None = None
     dim: int | None = None
     kind: str = "dense"
+
+    @property
+    def images(self) -> bool:
+        """Whether they are images; no request holds both."""
+        return is_image_url(self.texts[0])
 
 
 @dataclass(frozen=True)
@@ -93,6 +124,8 @@ class Vendor(ABC):
     free: ClassVar[bool] = False
     timeout: ClassVar[float] = 60.0  # seconds
     tokenizer: ClassVar[str] = ""
+    images: ClassVar[Images | None] = None
+    """The images that its models of images take; None where it has no such model."""
     cards: ClassVar[Mapping[str, str]] = {}
     """What the catalog calls a model that the vendor calls otherwise."""
     encoding: ClassVar[str] = ""

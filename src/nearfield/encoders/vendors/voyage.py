@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nearfield.encoders.vendors.vendor import Limits, OpenAIShaped, Reply, Unanswered, by_index
+from nearfield.encoders.vendors.vendor import (
+    Asked,
+    Images,
+    Limits,
+    OpenAIShaped,
+    Reply,
+    Unanswered,
+    by_index,
+)
 from nearfield.errors import first_line
 from nearfield.extras import require
 from nearfield.types.role import DOCUMENT, QUERY
 
 _RERANK = "/rerank"
+_MULTIMODAL = "/multimodalembeddings"
 
 
 class Voyage(OpenAIShaped):
@@ -22,11 +31,29 @@ class Voyage(OpenAIShaped):
     key_variables = ("VOYAGE_API_KEY",)
     roles = {QUERY: "query", DOCUMENT: "document"}  # noqa: RUF012
     limits = Limits(1_000, 120_000, 2_000, 3_000_000)
+    # docs.voyageai.com/docs/multimodal-embeddings and /pricing; the size is that of one image there
+    images = Images(
+        Limits(1_000, 320_000, 2_000, 3_000_000, 20_000_000),
+        pixels_per_token=560,
+        pixels=16_000_000,
+        least=50_000,
+        most=2_000_000,
+    )
     unit = True
     tokenizer = "voyageai/{model}"
     dim_field = "output_dimension"
     role_field = "input_type"
     fixed = {"truncation": True}  # noqa: RUF012
+
+    def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
+        path, body = super().embedding(asked)
+        # these models take texts there as well, and nowhere else
+        if asked.images or "multimodal" in asked.model:
+            kind = "image_base64" if asked.images else "text"
+            parts = [{"type": kind, kind: item} for item in body.pop("input")]
+            body["inputs"] = [{"content": [part]} for part in parts]
+            path = _MULTIMODAL
+        return path, body
 
     def reranking(self, model: str, query: str, texts: Sequence[str]) -> tuple[str, dict[str, Any]]:
         body = {"model": model, "query": query, "documents": list(texts), "truncation": True}
@@ -37,7 +64,8 @@ class Voyage(OpenAIShaped):
 
     def send(self, path: str, body: Mapping[str, Any]) -> Reply:
         sdk = require("voyageai", extra="voyage")
-        resource = sdk.Reranking if path == _RERANK else sdk.Embedding
+        resources = {_RERANK: sdk.Reranking, _MULTIMODAL: sdk.MultimodalEmbedding}
+        resource = resources.get(path, sdk.Embedding)
         place = {"api_key": self._key, "base_url": self.address, "request_timeout": self.timeout}
         try:
             answer = resource.create(**place, **body)

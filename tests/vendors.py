@@ -27,6 +27,7 @@ DIMS = {
     "gemini-embedding-001": 3_072,
     "mistral-embed": 1_024,
     "jina-embeddings-v3": 1_024,
+    "jina-clip-v2": 1_024,
     "nomic-embed-text-v1.5": 768,
     "all-minilm": 384,
     "minilm": 384,

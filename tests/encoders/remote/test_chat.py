@@ -115,7 +115,7 @@ def test_a_refused_document_is_left_out_alone(vendor: Loopback, tmp_path: Path) 
 
 def test_the_limit_holds_before_and_while(vendor: Loopback, tmp_path: Path) -> None:
     with (
-        pytest.raises(BudgetError, match=r"10 texts, .* is more than .*nothing was asked"),
+        pytest.raises(BudgetError, match=r"10 items, .* is more than .*nothing was asked"),
         Budget(5),
     ):
         write(vendor, tmp_path / "a.jsonl")

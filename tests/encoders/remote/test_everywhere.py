@@ -56,7 +56,7 @@ def test_evaluate_compares_local_and_api_models_in_one_table_with_prices(
     price = found["prices"][COHERE]
     assert price["per_million_tokens"] == 0.1
     assert price["per_thousand_documents"] == pytest.approx(1000 * tokens / 40 * 0.1e-6)
-    assert f"{COHERE}: 40 texts, {tokens} tokens (counted by the tokeniser Cohere" in told.stderr
+    assert f"{COHERE}: 40 items, {tokens} tokens (counted by the tokeniser Cohere" in told.stderr
     assert max(Counter(vendor.texts).values()) == 2, "each vendor is asked for a text once"
     paid, asked_before = dollars(), len(vendor.bodies)
     again = cli(*asked)

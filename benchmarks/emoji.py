@@ -1,10 +1,10 @@
-"""Recall of emoji never trained on, by their labels and back: an image tower, ImageNet's and locked
-or small and from scratch, beside a model of texts, locked or with a low-rank adapter, by CLIP's
-loss and by SigLIP's at several batches.
+"""Recall of emoji never trained on, by their labels and back: an image tower, ImageNet's (locked or
+tuned) or a small one from scratch, beside a model of texts, locked or with a low-rank adapter, by
+CLIP's loss and by SigLIP's at several batches.
 
     python benchmarks/emoji.py --work FOLDER [--emoji FOLDER] [--text minilm-l3] [--other FOLDER]
-        [--towers imagenet,scratch] [--losses CLIP,SigLIP] [--batches 32,128,512] [--ranks 0,8]
-        [--epochs 40] [--languages de,fr,es,ja]
+        [--towers imagenet,scratch,tuned] [--losses CLIP,SigLIP] [--batches 32,128,512]
+        [--ranks 0,8] [--epochs 40] [--languages de,fr,es,ja]
 
 FOLDER of --emoji holds captions.jsonl and images, that of --other the same emoji by another vendor,
 named by their code points (the npm package emoji-datasource-twitter has some in img/twitter/64).
@@ -23,32 +23,27 @@ import re
 import shutil
 import time
 from collections.abc import Callable
-from functools import partial
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from transformers import ConvNextConfig, ConvNextModel, ViTImageProcessorPil
 
-from nearfield.data.readers.image import image_url, open_image
-from nearfield.encoders.image.images import ImageEncoder
-from nearfield.encoders.text import TextEncoder
+from nearfield.data.readers.image import image_url
 from nearfield.formats.towers.joined import LAYOUT, JoinedFolder
-from nearfield.models.image.tower import ImageTower
-from nearfield.models.image.trainable import RATE, TrainableJoined
 from nearfield.models.surgery.join import join
 from nearfield.retrieval.bm25 import bm25
-from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.statistics.bootstrap import mean_interval
 from nearfield.store.atomic import write_json
 from nearfield.store.run import RunFolder
-from nearfield.train.data.image_vectors import AsItStands, ImageVectors, MadeSource, made_batches
 from nearfield.train.data.sampling import TrainingPairs
-from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.engine.loop import train
-from nearfield.train.engine.lora import add_lora
+from nearfield.train.fits.blend import put_weights
+from nearfield.train.images.joined import begin
+from nearfield.train.images.sources import image_data
+from nearfield.train.images.vectors import AsItStands
 from nearfield.train.recipe import Lora, Negatives, ObjectiveChoice, Recipe, Schedule
 from nearfield.types.progress import silent
 from nearfield.types.role import QUERY
@@ -80,94 +75,55 @@ def shown(values: Any) -> str:
     return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
-class Pixels:
-    """Images as the numbers that a tower from scratch takes; in place of ImageVectors."""
-
-    seconds = 0.0
-
-    def of(self, images: list[str]) -> Any:
-        """(n, 3 x 48 x 48) float32, from -1 to 1."""
-        small = [np.asarray(open_image(image).resize((SIDE, SIDE))) for image in images]
-        values = np.stack(small).transpose(0, 3, 1, 2).reshape(len(small), -1)
-        return values.astype(np.float32) / 127.5 - 1
+def from_scratch(folder: Path) -> None:
+    """Write the folder of a small ConvNeXt with new weights, for images of 48 x 48 pixels."""
+    torch.manual_seed(0)
+    sizes = ConvNextConfig(hidden_sizes=[48, 96, 192], depths=[1, 1, 1], num_stages=3)
+    ConvNextModel(sizes).save_pretrained(folder)
+    square = {"height": SIDE, "width": SIDE}
+    ViTImageProcessorPil(size=square).save_pretrained(folder)
 
 
-class FromScratch(TrainableJoined):
-    """A small convolutional network of pixels learns, and the projection after it."""
-
-    def __init__(self, folder: JoinedFolder) -> None:
-        super().__init__(folder, precision="float32", device="cpu")
-        layers: list[nn.Module] = [nn.Unflatten(1, (3, SIDE, SIDE))]
-        for before, after in pairwise((3, 24, 48, 96, 192)):
-            layers += [nn.Conv2d(before, after, 3, 2, 1), nn.GroupNorm(8, after), nn.GELU()]
-        layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(192, folder.image.width)]
-        self.network = nn.Sequential(*layers)
-        own = {f"network.{name}": weight for name, weight in self.network.named_parameters()}
-        self.own, self.rates = own, self.rates | dict.fromkeys(own, RATE)
-
-    def parameters(self) -> dict[str, nn.Parameter]:
-        return super().parameters() | self.own
-
-    def project(self, vectors: Tensor) -> Tensor:
-        return super().project(nn.functional.normalize(self.network(vectors), dim=-1))
-
-
-def learnt(
-    model: TrainableJoined,
+def learn(
+    encoder: AsItStands,
     captions: list[str],
     images: list[str],
-    made: Any,
     recipe: Recipe,
     work: Path,
-    measure: Callable[[AsItStands], Any] | None,
-) -> AsItStands:
-    """The encoder of the model, trained on each image with its caption, with the weights that were
-    the best by `measure`, or the last. `made` gives what is made of the images.
+    measure: Callable[[], Any] | None,
+) -> None:
+    """Train the encoder's model on each image with its caption; it ends with the weights that were
+    the best by `measure`, or the last.
     """
-    add_lora(model.text, recipe)
-    text = TextEncoder(model.folder.text, TorchRuntime(model.text))
-    encoder = AsItStands(model, text, made)
-    queries: Any = TokenSource.of(text, captions, QUERY, 64)
-    if not recipe.lora.rank:
-        queries = MadeSource(captions, text.encode(captions, QUERY).floats(), image=False)
     own = np.arange(len(captions))
     # documents of one label are no negatives of each other
     same = np.unique(captions, return_inverse=True)[1]
-    data = TrainingData(
-        queries,
-        MadeSource(images, made.of(images), image=True),
+    data = image_data(
+        encoder,
+        recipe,
+        captions,
+        images,
         TrainingPairs(own, own, np.empty((len(own), 0), np.int64)),
         same,
         [set(np.flatnonzero(same == label).tolist()) for label in same],
-        cut=made_batches,
     )
-    dev = None if measure is None else partial(measure, encoder)
     with RunFolder(work).locked() as run:
-        kept = train(model, data, recipe, run=run, measure=dev, progress=silent)
-    with torch.no_grad():
-        for name, weight in model.parameters().items():
-            weight.copy_(kept[name])
-    return encoder
+        kept = train(encoder.model, data, recipe, run=run, measure=measure, progress=silent)
+    put_weights(encoder.model.parameters(), kept, kept, 1.0)
 
 
 class Emoji:
     """The images with what is made of them, and the two models."""
 
     def __init__(self, asked: argparse.Namespace) -> None:
-        file, work = asked.emoji / "captions.jsonl", asked.work
+        file = asked.emoji / "captions.jsonl"
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         self.rows = rows[: asked.limit or None]
         self.urls = [image_url(asked.emoji / "images" / row["file"]) for row in self.rows]
         self.labels = [row["label"] for row in self.rows]
         splits = np.array([split_of(label) for label in self.labels])
         self.places = {name: np.flatnonzero(splits == name) for name in ("train", "dev", "test")}
-        joined = work / Path(asked.text).name
-        if not (joined / "joined.json").exists():
-            join(asked.text, asked.tower, to=joined)
-        self.folder = LAYOUT.read(joined)
-        vectors = ImageVectors(ImageEncoder(ImageTower(self.folder.image)))
-        vectors.keep(self.urls, work / "vectors.safetensors", silent)
-        self.made = {"imagenet": vectors, "scratch": Pixels()}
+        self.asked = asked
         test = {_points(self.rows[at]["file"]): at for at in self.places["test"]}
         found = {} if asked.other is None else {_points(p.name): p for p in asked.other.iterdir()}
         self.drawn = {at: image_url(found[key]) for key, at in test.items() if key in found}
@@ -175,21 +131,28 @@ class Emoji:
     def trained(self, tower: str, recipe: Recipe, work: Path) -> AsItStands:
         """The joined model, trained on train and with the weights that dev likes best."""
         torch.manual_seed(0)
-        if tower == "scratch":
-            model: TrainableJoined = FromScratch(self.folder)
-        else:
-            model = TrainableJoined(self.folder, precision="float32", device="cpu")
         at = self.places["train"]
         captions, seen = [self.labels[row] for row in at], [self.urls[row] for row in at]
-        return learnt(
-            model,
-            captions,
-            seen,
-            self.made[tower],
-            recipe,
-            work,
-            lambda encoder: recall(*self.encoded(encoder, "dev")),
-        )
+        encoder = begin(self.joined(tower), recipe, precision="float32", device="cpu")
+        encoder.made.keep(self.urls, self.asked.work / "vectors.safetensors", silent)
+
+        def dev() -> Any:
+            return recall(*self.encoded(encoder, "dev"))
+
+        learn(encoder, captions, seen, recipe, work, dev)
+        return encoder
+
+    def joined(self, tower: str) -> JoinedFolder:
+        """The model of texts with the image tower, before it is trained."""
+        text, work = self.asked.text, self.asked.work
+        images = self.asked.tower
+        if tower == "scratch":
+            images = work / "scratch"
+            from_scratch(images)
+        joined = work / f"{Path(text).name}-{images.name}"
+        if not (joined / "joined.json").exists():
+            join(text, images, to=joined)
+        return LAYOUT.read(joined)
 
     def encoded(self, encoder: Any, split: str, texts: list[str] | None = None) -> tuple[Any, Any]:
         """The vectors of the split's labels, or of `texts`, and of its images."""
@@ -235,10 +198,19 @@ def main() -> None:
         name = f"{Path(asked.text).name}-{tower}-{rank}-{loss}-{batch}"
         file, run = asked.work / f"{name}.json", asked.work / "run"
         if not file.exists():
+            towers = ("text",) if rank else ()
+            rate = 5e-5
+            if tower != "imagenet":
+                towers = (*towers, "image")
+            if tower == "scratch":
+                rate = 1e-3
+            schedule = Schedule(
+                epochs=asked.epochs, batch=batch, evaluations=8, towers=towers, image_rate=rate
+            )
             recipe = Recipe(
                 objective=ObjectiveChoice(OBJECTIVES[loss], 0.07, learn_temperature=True),
                 negatives=Negatives(per_query=0),
-                schedule=Schedule(epochs=asked.epochs, batch=batch, evaluations=8),
+                schedule=schedule,
                 lora=Lora(rank=rank),
             )
             shutil.rmtree(run, ignore_errors=True)

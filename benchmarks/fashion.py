@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from emoji import MODELS, TOWER, learnt, shown
+from emoji import MODELS, TOWER, learn, shown
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
@@ -30,12 +30,11 @@ from nearfield.data.readers.image import image_url
 from nearfield.encoders.image.images import ImageEncoder
 from nearfield.formats.towers.joined import LAYOUT
 from nearfield.models.image.tower import ImageTower
-from nearfield.models.image.trainable import TrainableJoined
 from nearfield.models.surgery.join import join
 from nearfield.statistics.bootstrap import mean_interval
-from nearfield.train.data.image_vectors import ImageVectors
+from nearfield.train.images.joined import DEFAULT, begin
+from nearfield.train.images.vectors import ImageVectors
 from nearfield.train.recipe import Negatives, Recipe, Schedule
-from nearfield.train.runs.joined import DEFAULT
 from nearfield.types.progress import silent
 from nearfield.types.role import QUERY
 
@@ -98,7 +97,6 @@ class Fashion:
     def unseen(self, pair: tuple[int, int]) -> tuple[Any, Any]:
         """Whether the pair's test images are told from each other, and from all ten."""
         torch.manual_seed(0)
-        model = TrainableJoined(self.folder, precision="float32", device="cpu")
         kept = np.flatnonzero(~np.isin(self.labels, pair))
         captions = [f"a photo of a {NAMES[self.labels[at]]}" for at in kept]
         recipe = Recipe(
@@ -108,15 +106,9 @@ class Fashion:
         )
         run = self.work / "run"
         shutil.rmtree(run, ignore_errors=True)
-        encoder = learnt(
-            model,
-            captions,
-            [self.seen[at] for at in kept],
-            self.made,
-            recipe,
-            run,
-            None,
-        )
+        encoder = begin(self.folder, recipe, precision="float32", device="cpu")
+        encoder.made = self.made
+        learn(encoder, captions, [self.seen[at] for at in kept], recipe, run, None)
         names = encoder.encode([f"a photo of a {name}" for name in NAMES], QUERY).floats()
         own = np.flatnonzero(np.isin(self.gold, pair))
         scores = encoder.encode([self.asked[at] for at in own], "document").floats() @ names.T

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,18 +12,24 @@ from torch import Tensor
 from nearfield.errors import ModelError
 from nearfield.extras import require
 from nearfield.formats.remote_code import remote_code
-from nearfield.formats.towers.towers import Logits, Towers
+from nearfield.formats.towers.towers import IMAGE_TOWER, TEXT_TOWER, Logits, Towers
 from nearfield.formats.weights import weight_files
 from nearfield.models.backbones.backbone import quiet, refuse_unusable
 from nearfield.models.image.processor import UNFIT, image_processor
+from nearfield.models.lora.attached import Attached, shared_by_all
 from nearfield.store.foreign import foreign
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+NETWORKS = {TEXT_TOWER: "text_model", IMAGE_TOWER: "vision_model"}
+"""What transformers calls the tower, without its projection."""
+
+
 class TwoTower(torch.nn.Module):
-    """transformers' model of the folder, with its tokeniser and its image processor.
+    """transformers' model of the folder, with its tokeniser and its image processor, and the
+    low-rank adapters of the towers that were given some.
 
     Raises ModelError where files are missing or damaged, or weights do not fit.
     """
@@ -40,22 +47,43 @@ class TwoTower(torch.nn.Module):
                 self.model = _model(folder)
             self.tokeniser: Any = AutoTokenizer.from_pretrained(folder.path)
             self.processor: Any = image_processor(folder.path, folder.processor)
-            bias = getattr(self.model, "logit_bias", torch.zeros(()))  # which CLIP has not
+            self.has_bias = hasattr(self.model, "logit_bias")  # CLIP has none
+            bias = self.model.logit_bias if self.has_bias else torch.zeros(())
             self.logits = Logits(float(self.model.logit_scale.detach().exp()), float(bias.detach()))
         self.model.eval()
+        self.adapters: dict[str, Attached] = {}
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """(n, dim) float32, of any length."""
-        padding = "longest" if self.folder.pad_to is None else "max_length"
+        return self.written(self.tokenised(texts))
+
+    def tokenised(
+        self, texts: Sequence[str], *, max_tokens: int | None = None
+    ) -> dict[str, Tensor]:
+        """What `written` takes: ids and mask, (n, length). Texts are cut to `max_tokens`, unless
+        they are padded to one length always.
+        """
+        most = self.folder.contract.max_tokens
+        padding = "max_length"
+        if self.folder.pad_to is None:
+            padding = "longest"
+            most = min(most, max_tokens or most)
         with foreign(self.folder.path, UNFIT):
-            given = self.tokeniser(
-                list(texts),
-                padding=padding,
-                truncation=True,
-                max_length=self.folder.contract.max_tokens,
-                return_tensors="pt",
+            return dict(
+                self.tokeniser(
+                    list(texts),
+                    padding=padding,
+                    truncation=True,
+                    max_length=most,
+                    return_tensors="pt",
+                )
             )
-            return _features(self.model.get_text_features(**given.to(self.model.device)))
+
+    def written(self, tokenised: dict[str, Tensor]) -> Tensor:
+        """(n, dim) float32, of any length."""
+        given = {name: tensor.to(self.model.device) for name, tensor in tokenised.items()}
+        with foreign(self.folder.path, UNFIT), self._adapted(TEXT_TOWER):
+            return _features(self.model.get_text_features(**given))
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """The tokens of each text, with special ones, before any is cut."""
@@ -71,8 +99,21 @@ class TwoTower(torch.nn.Module):
     def images(self, prepared: dict[str, Tensor]) -> Tensor:
         """(n, dim) float32, of any length."""
         given = {name: tensor.to(self.model.device) for name, tensor in prepared.items()}
-        with foreign(self.folder.path, UNFIT):
+        with foreign(self.folder.path, UNFIT), self._adapted(IMAGE_TOWER):
             return _features(self.model.get_image_features(**given))
+
+    def weights(self) -> dict[str, Tensor]:
+        """The model's, by name, with the adapters merged into them."""
+        found: dict[str, Tensor] = dict(self.model.state_dict())
+        for tower, adapters in self.adapters.items():
+            prefix = f"{NETWORKS[tower]}."
+            own = {name: weight for name, weight in found.items() if name.startswith(prefix)}
+            merged = adapters.merged({name.removeprefix(prefix): own[name] for name in own}, 0)
+            found |= {prefix + name: weight for name, weight in merged.items()}
+        return found
+
+    def _adapted(self, tower: str) -> AbstractContextManager[None]:
+        return shared_by_all(self.adapters.get(tower))
 
 
 def _features(made: Any) -> Tensor:

@@ -28,7 +28,8 @@ def write_tensors(
     """
     try:
         with staged_file(path) as stage:
-            save_file(dict(tensors), stage, metadata={"format": "pt", **(facts or {})})
+            rows = {name: tensor.contiguous() for name, tensor in tensors.items()}
+            save_file(rows, stage, metadata={"format": "pt", **(facts or {})})
     except SafetensorError as error:  # what a full disk is to safetensors
         raise StorageError(
             f"{path}: could not be written: {error}. Free space or give another place; nothing "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nearfield.errors import InputError, RecipeError
 from nearfield.evaluate.measures import cutoff, measure_name
 from nearfield.evaluate.systems import DEPTH
+from nearfield.formats.towers.towers import IMAGE_TOWER, TEXT_TOWER
 from nearfield.similarity import EMBEDDINGS
 from nearfield.train.fields import (
     above_0,
@@ -23,6 +24,7 @@ from nearfield.train.fields import (
     not_below,
     one_of,
 )
+from nearfield.train.images.augment import CHANGES
 from nearfield.train.objectives import GUIDED, OBJECTIVES, TEACHER_LOSSES, named
 from nearfield.train.pretraining import PRETRAINING
 from nearfield.types.contract import Contract
@@ -115,12 +117,21 @@ class Compute:
     and its kin on this package's kernels where they can train on the processor, torch never. Of a
     batch of more than `graph_tokens` tokens, the rest is embedded twice, so that the memory of a
     step is bounded and the batch is not (see gradient_cache.py); the result is the same.
+
+    Of a model of images and text, the towers in `towers` learn, the others are locked. What the
+    image tower learns from is changed at random by `augment` (see images/augment.py).
     """
 
     graph_tokens: int = not_below(1, 12288)
     precision: str = one_of("auto", "auto", "float32", "bfloat16")
     engine: str = one_of("auto", "auto", "torch")
     freeze_embeddings: bool = True
+    towers: tuple[str, ...] = checked(
+        (), {TEXT_TOWER, IMAGE_TOWER}.issuperset, f"some of {TEXT_TOWER}, {IMAGE_TOWER}", ""
+    )
+    augment: tuple[str, ...] = checked(
+        ("crop",), set(CHANGES).issuperset, f"some of {', '.join(CHANGES)}"
+    )
 
 
 @dataclass(frozen=True)
@@ -128,7 +139,7 @@ class Schedule(Compute):
     """Batches and steps.
 
     `rate` rises over the `warmup` share of all steps, then falls linearly to 0; a static model's is
-    `table_rate` of its vectors' root mean square instead.
+    `table_rate` of its vectors' root mean square instead, and an image tower's is `image_rate`.
 
     Texts are cut to `max_tokens` in training only. dev is measured `evaluations` times, in a short
     run fewer; training stops when it was clearly below its best `patience` times in a row (see
@@ -141,6 +152,7 @@ class Schedule(Compute):
     )
     rate: float = learning_rate(5e-5)
     table_rate: float = learning_rate(0.01)
+    image_rate: float = learning_rate(5e-5)
     warmup: float = checked(
         0.1, lambda share: 0 <= share < 1, "a share of all steps, 0 or more and below 1"
     )
@@ -394,6 +406,7 @@ def refuse_what_the_kind_lacks(recipe: Recipe, contract: Contract) -> None:
     whole = bool(asked.name) and OBJECTIVES[asked.name].one_vector
     dense = made.one_vector and not made.has_terms
     lacking = {
+        "schedule.towers is for models of images and text": bool(recipe.schedule.towers),
         f"objective.name {asked.name} is for dense vectors": whole and not dense,
         "objective.spread is for dense vectors": asked.spread and not dense,
         "objective.memory is for dense vectors": asked.memory and not dense,

@@ -10,6 +10,7 @@ import torch
 
 from nearfield.encoders.collect import warn_of_truncation
 from nearfield.encoders.image.images import BATCH, Opened, Vectors, seen, torch_device, unit
+from nearfield.models.image.items import Written
 from nearfield.models.two_tower import TwoTower
 from nearfield.runtimes.options import OpenOptions
 from nearfield.similarity.dense import Dense
@@ -34,6 +35,11 @@ class TwoTowerEncoder(Opened):
     def open(cls, folder: Any, options: OpenOptions) -> TwoTowerEncoder:
         """Raises ModelError where it cannot be opened, and for another runtime than torch."""
         return cls(TwoTower(folder).to(torch_device(folder.path, options)))
+
+    def tokenise(self, texts: Sequence[str], *, role: Role, max_tokens: int) -> Written:
+        """The texts as `model` takes them in training, which knows no role."""
+        given = self.model.tokenised(texts, max_tokens=max_tokens)
+        return Written(np.arange(len(texts)), given)
 
     def texts_as(self, role: Role, texts: Sequence[str]) -> Dense:
         """See Opened.texts_as; in batches of 32."""

@@ -16,6 +16,7 @@ from nearfield.types.contract import Contract
 from nearfield.types.role import IMAGE
 
 State = Mapping[str, Any]  # tensors by name
+TEXT_TOWER, IMAGE_TOWER = "text", "image"  # as recipes name them
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ from nearfield.registry import Registry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import nn
-
     from nearfield.formats.images.image_folder import ImageModel
+    from nearfield.models.image.network import Network
 
-NETWORKS: Registry[Callable[[ImageModel], nn.Module]] = Registry(
+NETWORKS: Registry[Callable[[ImageModel], Network]] = Registry(
     "image network",
     {
         "efficientnet-lite": "nearfield.models.image.efficientnet_lite:open_network",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -10,14 +11,15 @@ from torch.nn import functional
 
 from nearfield.errors import ModelError
 from nearfield.formats.images.image_folder import ImageModel
-from nearfield.store.tensors import read_tensors
+from nearfield.models.image.network import Network
+from nearfield.store.tensors import read_tensors, write_tensors
 
 STRIDES = (1, 2, 2, 2, 1, 2, 1)
 """Of the first block of each stage; a stage begins where a block's number of channels changes."""
 EPSILON = 1e-3  # of its batch normalisation
 
 
-class EfficientNetLite(nn.Module):
+class EfficientNetLite(Network):
     """(n, 3, height, width) float32 to (n, 1280): the mean over all places of the last layer.
 
     Tan and Le 2019 (arXiv 1905.11946) without squeeze-and-excitation and with ReLU6, padded as
@@ -33,15 +35,11 @@ class EfficientNetLite(nn.Module):
         before = 0
         for number in blocks:
             prefix = f"_blocks.{number}."
-            own = {
-                name.removeprefix(prefix): weight
-                for name, weight in weights.items()
-                if name.startswith(prefix)
-            }
-            after = len(own["_project_conv.weight"])
+            after = len(weights[f"{prefix}_project_conv.weight"])
             begins = after != before
             stage += begins
-            self.blocks.append(Block(own, STRIDES[stage] if begins else 1, added=not begins))
+            stride = STRIDES[stage] if begins else 1
+            self.blocks.append(Block(weights, prefix, stride, added=not begins))
             before = after
         self.head = Convolution(weights, "_conv_head", "_bn1")
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
@@ -55,17 +53,29 @@ class EfficientNetLite(nn.Module):
         made: Tensor = functional.relu6(self.head(values)).mean((2, 3))
         return made
 
+    def save(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
+        """See Network.save. The batch normalisations, which are folded, are written as ones that
+        change nothing.
+        """
+        stored: dict[str, Tensor] = {}
+        for name, module in self.named_modules():
+            if isinstance(module, Convolution):
+                stored |= module.stored(weights[f"{name}.weight"], weights[f"{name}.bias"])
+        write_tensors(folder / "model.safetensors", stored)
+
 
 class Block(nn.Module):
     """An inverted bottleneck: expand, convolve each channel, project; with the input `added`."""
 
-    def __init__(self, weights: Mapping[str, Tensor], stride: int, *, added: bool) -> None:
+    def __init__(
+        self, weights: Mapping[str, Tensor], prefix: str, stride: int, *, added: bool
+    ) -> None:
         super().__init__()
         self.expand = None
-        if "_expand_conv.weight" in weights:
-            self.expand = Convolution(weights, "_expand_conv", "_bn0")
-        self.each = Convolution(weights, "_depthwise_conv", "_bn1", stride=stride)
-        self.project = Convolution(weights, "_project_conv", "_bn2")
+        if f"{prefix}_expand_conv.weight" in weights:
+            self.expand = Convolution(weights, f"{prefix}_expand_conv", f"{prefix}_bn0")
+        self.each = Convolution(weights, f"{prefix}_depthwise_conv", f"{prefix}_bn1", stride=stride)
+        self.project = Convolution(weights, f"{prefix}_project_conv", f"{prefix}_bn2")
         self.added = added
 
     def forward(self, given: Tensor) -> Tensor:
@@ -87,6 +97,7 @@ class Convolution(nn.Module):
         bias = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
         self.weight = nn.Parameter(weight * scale[:, None, None, None])
         self.bias = nn.Parameter(bias)
+        self.names = (name, norm)
         self.stride = stride
         # a depthwise convolution has one input channel per filter
         self.groups = len(weight) if weight.shape[1] == 1 else 1
@@ -107,8 +118,20 @@ class Convolution(nn.Module):
         )
         return made
 
+    def stored(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+        """This convolution with these weights, by the names of the published ones."""
+        name, norm = self.names
+        zeros = torch.zeros_like(bias)
+        return {
+            f"{name}.weight": weight,
+            f"{norm}.weight": zeros + 1,
+            f"{norm}.bias": bias,
+            f"{norm}.running_mean": zeros,
+            f"{norm}.running_var": zeros + (1 - EPSILON),  # and epsilon is exactly 1
+        }
 
-def open_network(folder: ImageModel) -> nn.Module:
+
+def open_network(folder: ImageModel) -> EfficientNetLite:
     """Raises ModelError where weights are missing or do not fit."""
     try:
         network = EfficientNetLite(read_tensors(folder.path / "model.safetensors"))

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nearfield.errors import ModelError
 from nearfield.formats.images.image_folder import ImageModel
 from nearfield.formats.images.pretrained import FIRST_TOKEN
-from nearfield.models.backbones.backbone import quiet, refuse_unusable
+from nearfield.models.backbones.backbone import quiet, refuse_unusable, write_backbone
+from nearfield.models.image.network import Network
 from nearfield.models.image.processor import UNFIT
 from nearfield.store.fields import read_fields
 from nearfield.store.foreign import foreign
 
 
-class Pretrained(nn.Module):
+class Pretrained(Network):
     """An image's vector is its first token's state, or what the model pools itself."""
 
     def __init__(self, model: Any, *, first_token: bool) -> None:
         super().__init__()
+        if first_token:
+            model.pooler = None  # it comes after, and nothing reads or trains it
         self.model = model
         self.first_token = first_token
 
@@ -31,8 +36,13 @@ class Pretrained(nn.Module):
         vectors: Tensor = pooled.flatten(1).float()
         return vectors
 
+    def save(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
+        """See Network.save."""
+        own = {name.removeprefix("model."): weight for name, weight in weights.items()}
+        write_backbone(self.model, folder, weights=own)
 
-def open_network(folder: ImageModel) -> nn.Module:
+
+def open_network(folder: ImageModel) -> Pretrained:
     """Raises ModelError where files are missing or damaged, or weights do not fit."""
     from transformers import AutoModel
 

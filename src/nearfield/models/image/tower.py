@@ -11,7 +11,9 @@ from torch import Tensor
 from nearfield.extras import require
 from nearfield.formats.images.image_folder import ImageModel
 from nearfield.models.image import NETWORKS
+from nearfield.models.image.network import Network
 from nearfield.models.image.processor import UNFIT, image_processor
+from nearfield.models.lora.attached import Attached, shared_by_all
 from nearfield.store.foreign import foreign
 
 if TYPE_CHECKING:
@@ -19,7 +21,11 @@ if TYPE_CHECKING:
 
 
 class ImageTower(torch.nn.Module):
-    """The network of the folder. Raises ModelError where it cannot be opened."""
+    """The network of the folder, with the low-rank adapters of all images where it is given some.
+    Raises ModelError where it cannot be opened.
+    """
+
+    adapters: Attached | None = None
 
     def __init__(self, folder: ImageModel) -> None:
         super().__init__()
@@ -27,7 +33,8 @@ class ImageTower(torch.nn.Module):
         self.folder = folder
         with foreign(folder.path, UNFIT):
             self.processor: Any = image_processor(folder.path, folder.processor)
-            self.network = NETWORKS[folder.layout](folder).eval().requires_grad_(False)
+            self.network: Network = NETWORKS[folder.layout](folder)
+        self.network.eval().requires_grad_(False)
 
     def prepared(self, images: Sequence[Image]) -> dict[str, Tensor]:
         """What `images` takes: pixels (n, 3, height, width)."""
@@ -37,6 +44,12 @@ class ImageTower(torch.nn.Module):
     def images(self, prepared: dict[str, Tensor]) -> Tensor:
         """(n, width) float32, of any length."""
         device = next(self.network.parameters()).device
-        with foreign(self.folder.path, UNFIT):
-            made: Tensor = self.network(prepared["pixel_values"].to(device))
+        pixels = prepared["pixel_values"].to(device)
+        with foreign(self.folder.path, UNFIT), shared_by_all(self.adapters):
+            made: Tensor = self.network(pixels)
         return made
+
+    def weights(self) -> dict[str, Tensor]:
+        """The network's, by name, with the adapters merged into them."""
+        weights = self.network.state_dict()
+        return weights if self.adapters is None else self.adapters.merged(weights, 0)

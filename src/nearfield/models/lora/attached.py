@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -116,3 +116,10 @@ class Attached:
             [torch.full((len(pair.down),), number) for number, pair in pairs.items()]
         ).to(narrow.device)
         return narrow.masked_fill((self._at[:, None] != owner).view_as(narrow), 0.0)
+
+
+def shared_by_all(adapters: Attached | None) -> AbstractContextManager[None]:
+    """A block in which everything goes through the shared one of the adapters, if there are any."""
+    if adapters is None:
+        return nullcontext()
+    return adapters.acting(None, np.ones(1, np.int64))

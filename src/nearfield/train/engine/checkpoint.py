@@ -97,9 +97,16 @@ def load_checkpoint(
             weight.copy_(tensors[f"weight/{name}"])
             if name in parts:
                 optimiser.state[weight] = {
-                    part: value.to(weight.device) for part, value in parts[name].items()
+                    part: _laid_out(value, weight) for part, value in parts[name].items()
                 }
     return Checkpoint(facts["step"], tensors["peak"].numpy(), facts["kept_step"], facts["stale"])
+
+
+def _laid_out(value: Tensor, weight: Tensor) -> Tensor:
+    """The value in memory as the weight is: the fused optimiser takes both in that order."""
+    if value.shape != weight.shape:  # the number of steps
+        return value.to(weight.device)
+    return torch.empty_like(weight).copy_(value)
 
 
 def kept_weights(run: RunFolder, step: int) -> dict[str, Tensor]:

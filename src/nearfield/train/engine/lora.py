@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nearfield.catalog.card import card, catalogued
 from nearfield.errors import ModelError
@@ -43,24 +43,44 @@ def add_lora(model: TextModel, recipe: Recipe) -> None:
         )
     if refused:
         raise ModelError(f"{model.contract.name}: {refused}")
-    generator = torch.Generator().manual_seed(recipe.seed)
-    scale = asked.alpha / asked.rank
     roles = (DOCUMENT, QUERY) if asked.per_role else ()
     model.folder = replace(
         model.folder, adapters={role: model.folder.path / "adapters" / role for role in roles}
     )
-    adapters = [
-        LowRank.fresh(
-            model.whole,
-            asked.targets,
-            rank=asked.rank,
-            scale=scale,
-            generator=generator,
-            device=model.device,
-        )
-        for _ in roles or ("all",)
-    ]
+    generator = torch.Generator().manual_seed(recipe.seed)
+    adapters = [_fresh(model.whole, recipe, generator, model.device) for _ in roles or ("all",)]
     model.adapters = Attached(model.whole, adapters, shared=NONE if roles else 0)
+
+
+def tower_lora(network: nn.Module, recipe: Recipe, *, where: Path) -> Attached | None:
+    """The adapter that the recipe asks for beside the weights of a tower of the folder `where`;
+    None where it asks for none. Raises ModelError where the tower has no linear layer.
+    """
+    if not recipe.lora.rank:
+        return None
+    generator = torch.Generator().manual_seed(recipe.seed)
+    device = next(network.parameters()).device
+    adapter = _fresh(network, recipe, generator, device)
+    if not adapter.pairs:
+        raise ModelError(
+            f"{where}: has no linear layer for lora.rank {recipe.lora.rank}; leave [lora] out to "
+            "train all weights"
+        )
+    return Attached(network, [adapter], shared=0)
+
+
+def _fresh(
+    model: nn.Module, recipe: Recipe, generator: torch.Generator, device: torch.device
+) -> LowRank:
+    asked = recipe.lora
+    return LowRank.fresh(
+        model,
+        asked.targets,
+        rank=asked.rank,
+        scale=asked.alpha / asked.rank,
+        generator=generator,
+        device=device,
+    )
 
 
 def scaled_base(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -64,15 +64,16 @@ def sigmoid(
 
 @dataclass(frozen=True)
 class Sigmoid(Objective):
-    """Each row's query with each document of the batch; the bias is learned."""
+    """Each row's query with each document of the batch; the bias is learned, from `bias` on."""
 
     temperature: float = 0.1
+    bias: float = BIAS
 
     needs = frozenset({"positive", "ignore"})
 
     def learns(self, dim: int, guide: int) -> Mapping[str, Tensor]:
         """See Objective.learns: the bias."""
-        return {"bias": torch.tensor(BIAS)}
+        return {"bias": torch.tensor(self.bias)}
 
     def __call__(self, examples: Examples) -> Tensor:
         scores = examples.scores

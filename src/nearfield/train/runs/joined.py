@@ -1,5 +1,5 @@
-"""Tune a model of images and text: the image encoder stays locked, the projection of its vectors is
-trained, and low-rank adapters of the texts' model where the recipe asks for them.
+"""Tune a model of images and text: the projection of images learns, and the towers that the recipe
+names.
 """
 
 from __future__ import annotations
@@ -8,46 +8,49 @@ import math
 from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from nearfield.data.collection import Collection, Split
 from nearfield.data.trained_on import TrainedOn, keep_trained_on
-from nearfield.encoders.image.images import ImageEncoder
 from nearfield.encoders.load import load
-from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError, RecipeError
 from nearfield.formats.towers.find import image_layout
-from nearfield.formats.towers.towers import Logits
-from nearfield.models.image.tower import ImageTower
-from nearfield.models.image.trainable import TrainableJoined
-from nearfield.models.saving.save_joined import save_joined
-from nearfield.runtimes.torch_runtime import TorchRuntime
+from nearfield.formats.towers.towers import IMAGE_TOWER, Logits
 from nearfield.store.run import RunFolder
-from nearfield.train.data.image_vectors import AsItStands, ImageVectors, MadeSource, made_batches
 from nearfield.train.data.leakage import judged_documents, relevance_by_position
 from nearfield.train.data.prepare import possible_positives
-from nearfield.train.data.training_data import TokenSource, TrainingData
+from nearfield.train.data.training_data import TrainingData
 from nearfield.train.engine.checkpoint import kept_step, kept_weights
 from nearfield.train.engine.environment import model_hash
-from nearfield.train.engine.lora import add_lora
 from nearfield.train.engine.trainer import LEARNED
-from nearfield.train.recipe import Negatives, ObjectiveChoice, Recipe, Schedule
+from nearfield.train.images import IMAGE_TRAINING
+from nearfield.train.images.kind import ImageTraining
+from nearfield.train.images.sources import image_data
+from nearfield.train.recipe import Recipe
 from nearfield.train.runs.conclude import Measured
 from nearfield.train.runs.encoder_run import EncoderRun
+from nearfield.train.runs.outlook import TRAINED
 from nearfield.train.runs.run import Stage
 from nearfield.train.setting import Setting
 from nearfield.train.wrappers.learned_temperature import LEAST, NAME
 from nearfield.types.item import is_image_url
 from nearfield.types.progress import Progress
-from nearfield.types.role import DOCUMENT, QUERY
+from nearfield.types.role import DOCUMENT
 
-DEFAULT = Recipe(
-    objective=ObjectiveChoice("symmetric", temperature=0.07, learn_temperature=True),
-    negatives=Negatives(per_query=0),
-    schedule=Schedule(epochs=30.0, batch=128, evaluations=10),
-)
-"""CLIP's loss at CLIP's first temperature. Vectors are made once, so that epochs cost little."""
+
+def image_training(model: str) -> tuple[ImageTraining, Any]:
+    """How the model of images and text in the folder `model` is trained, and what its files say.
+    Raises ModelError where it is one of images alone.
+    """
+    layout = image_layout(Path(model))
+    if layout is None or layout.opens not in IMAGE_TRAINING:
+        raise ModelError(
+            f"{model}: is a model of images alone; make it one of images and text with nearfield "
+            "models join, and tune that"
+        )
+    return IMAGE_TRAINING[layout.opens], layout.read(Path(model))
 
 
 def refuse(recipe: Recipe, setting: Setting) -> None:
@@ -66,6 +69,11 @@ def refuse(recipe: Recipe, setting: Setting) -> None:
             f"negatives.sources is {list(recipe.negatives.sources)}; wanted ['model']: bm25 finds "
             "no images"
         )
+    if recipe.lora.rank and not recipe.schedule.towers:
+        raise RecipeError(
+            f"lora.rank is {recipe.lora.rank} and schedule.towers empty; wanted the towers that "
+            "get adapters: text, image or both"
+        )
     if setting.group.size > 1:
         raise InputError(
             f"a model of images and text is trained in one process, not {setting.group.size}"
@@ -73,25 +81,15 @@ def refuse(recipe: Recipe, setting: Setting) -> None:
 
 
 class JoinedRun(EncoderRun):
-    """A run that trains the joined model in the folder `model`."""
-
-    trained: TrainableJoined
+    """A run that trains the model of images and text in the folder `model`."""
 
     def __init__(self, model: str, folder: RunFolder, recipe: Recipe, setting: Setting) -> None:
         super().__init__(folder, setting, recipe)
         self.model = model
-        layout = image_layout(Path(model))
-        if layout is None or layout.opens != "joined":
-            raise ModelError(
-                f"{model}: only a model that nearfield models join wrote is tuned on images"
-            )
-        facts = layout.read(Path(model))
-        self.trained = TrainableJoined(facts, precision=self.precision, device=self.device)
-        add_lora(self.trained.text, recipe)
-        text = TextEncoder(facts.text, TorchRuntime(self.trained.text))
-        tower = ImageTower(facts.image).to(self.device)
-        self.images = ImageVectors(ImageEncoder(tower))
-        self.measured_with(AsItStands(self.trained, text, self.images))
+        kind, facts = image_training(model)
+        encoder = kind.begin(facts, recipe, precision=self.precision, device=self.device)
+        self.trained, self.images = encoder.model, encoder.made
+        self.measured_with(encoder)
         self.max_tokens = 1
 
     def begin(self, collection: Collection, guards: Sequence[str] | None = None) -> None:
@@ -118,27 +116,25 @@ class JoinedRun(EncoderRun):
 
     def material(self) -> TrainingData:
         split = self.collection.split("train")
-        images = self.collection.document_texts
-        texts = split.query_texts
-        limit = self.recipe.schedule.max_tokens
-        queries: TokenSource | MadeSource = TokenSource.of(self.encoder.text, texts, QUERY, limit)
-        if self.trained.text.adapters is None:  # locked, too
-            made = self.encoder.text.encode(texts, QUERY).floats()
-            queries = MadeSource(texts, made, image=False)
-        return TrainingData(
-            queries,
-            MadeSource(images, self.images.of(images), image=True),
+        return image_data(
+            self.encoder,
+            self.recipe,
+            split.query_texts,
+            self.collection.document_texts,
             self.negatives,
             self.corpus.same,
             possible_positives(self.collection, split),
-            cut=made_batches,
         )
 
     def work(self) -> Mapping[str, float]:
-        """See Run.work: images are encoded by the locked model, and those of test twice more."""
+        """See Run.work: images that are encoded, those of test twice more, and those that a tower
+        learns from.
+        """
         judged = judged_documents(relevance_by_position(self.collection, self.held[-1]))
+        learned = len(self.queries_learned()) if IMAGE_TOWER in self.recipe.schedule.towers else 0
         return {
             "encode documents": len(self.collection.document_ids),
+            "train": TRAINED * self.recipe.schedule.epochs * learned,
             "test": 2 * len(judged),
         }
 
@@ -146,7 +142,7 @@ class JoinedRun(EncoderRun):
         if not self.folder.has("model"):
             learned = kept_weights(self.folder, kept_step(self.folder))
             logits = learned_logits(learned, self.recipe.objective.temperature)
-            save_joined(self.trained, self.folder.path / "model", logits)
+            self.encoder.save(self.folder.path / "model", logits)
 
     def measure_test(self, split: Split, progress: Progress) -> Measured:
         keep_trained_on([Path(self.model)], self.folder.path / "model", self.learnt)

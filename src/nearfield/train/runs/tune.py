@@ -11,8 +11,7 @@ from nearfield.formats.model_folder import read_model_folder
 from nearfield.formats.towers.find import image_layout
 from nearfield.models.find import model_path
 from nearfield.train.recipe import Recipe, default_recipe
-from nearfield.train.runs.joined import DEFAULT as JOINED
-from nearfield.train.runs.joined import JoinedRun, refuse
+from nearfield.train.runs.joined import JoinedRun, image_training, refuse
 from nearfield.train.runs.run import data_of, locked_run, told
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.train.tuning.staged import StagedRun
@@ -41,8 +40,8 @@ def tune(
     `allow` names doctor's errors to go on with, and "trained-on" for a model that was trained on
     queries that this run measures. `pairs` are what `open_pairs` takes, of any size, and are
     learned from instead of the collection's train split, with their own negatives and none mined
-    (see `StreamedPairs`): they are the recipe's one data set. A model that `nearfield models join`
-    wrote learns from a collection of images whose queries are captions. `setting` says who watches.
+    (see `StreamedPairs`): they are the recipe's one data set. A model of images and text learns
+    from a collection of images whose queries are captions. `setting` says who watches.
     Raises DoctorRefusal, RecipeError, CollectionError, ModelError, and InputError when the folder
     holds another run.
     """
@@ -53,10 +52,10 @@ def tune(
     joined = image_layout(Path(model)) is not None
     if joined and pairs:
         raise InputError("pairs are texts; a model of images and text learns from the images")
-    if joined:
-        refuse(recipe or JOINED, setting)
-    collection, setting = data_of(data), told(setting, data)
     recipe = learning_from(pairs, recipe or tuning_recipe(model))
+    if joined:
+        refuse(recipe, setting)
+    collection, setting = data_of(data), told(setting, data)
     made: type[JoinedRun | TuningRun] = StagedRun if recipe.stages else TuningRun
     if joined:
         made = JoinedRun
@@ -69,7 +68,8 @@ def tune(
 def tuning_recipe(model: str, path: Path | None = None) -> Recipe:
     """The model's default recipe, or what a TOML file makes of it. Raises as Recipe.open does."""
     if image_layout(Path(model)) is not None:
-        start = JOINED
+        kind, facts = image_training(model)
+        start = kind.start(facts)
     else:
         start = default_recipe(read_model_folder(model_path(model)).contract.kind)
     return start if path is None else Recipe.open(path, start=start)

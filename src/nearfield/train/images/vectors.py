@@ -1,27 +1,23 @@
-"""What locked models make of images and texts, each made once, and batches of it."""
+"""The vectors of images in a run, and the model as it stands."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from nearfield.batch.packed import packed_batches
-from nearfield.batch.tokens import Tokens
-from nearfield.encoders.image.images import ImageEncoder, Opened, Vectors
-from nearfield.encoders.text import TextEncoder
+from nearfield.encoders.image.images import Opened, Vectors
 from nearfield.errors import ModelError
-from nearfield.models.image.trainable import Made, TrainableJoined
+from nearfield.formats.towers.towers import IMAGE_TOWER, Logits
 from nearfield.similarity.dense import Dense
 from nearfield.store.tensors import noted_tensors, whole_tensors
 from nearfield.store.vector_cache import text_hash
-from nearfield.train.data.mini_batches import MINI_TOKENS
-from nearfield.types.arrays import Floats, Positions
-from nearfield.types.contract import Contract
+from nearfield.train.recipe import Recipe
+from nearfield.types.arrays import Floats
 from nearfield.types.item import Item, is_image_url
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import IMAGE, Role
@@ -34,7 +30,7 @@ class ImageVectors:
 
     seconds = 0.0
 
-    def __init__(self, encoder: ImageEncoder) -> None:
+    def __init__(self, encoder: Opened) -> None:
         self.encoder = encoder
         self._rows: dict[bytes, int] = {}
         self._vectors = np.empty((0, encoder.contract.dim), np.float32)
@@ -63,13 +59,41 @@ class ImageVectors:
         self._rows |= {text_hash(image): before + at for at, image in enumerate(images)}
 
 
-class AsItStands(Opened):
-    """The joined model with the weights that it has now; its vectors are kept nowhere."""
+class NewVectors(ImageVectors):
+    """The vectors that an encoder makes whose tower learns: none is kept."""
 
-    def __init__(self, model: TrainableJoined, text: TextEncoder, images: ImageVectors) -> None:
+    def keep(self, images: Sequence[str], place: Path, progress: Progress) -> None:
+        """Nothing: they are other ones after the next step."""
+
+    def of(self, images: Sequence[str]) -> Floats:
+        """See ImageVectors.of."""
+        made: Floats = self.encoder.encode(images, IMAGE).floats()
+        return made
+
+
+def vectors_of(encoder: Opened, recipe: Recipe) -> ImageVectors:
+    """Those of the image tower of `encoder`: made once unless the recipe has it learn."""
+    learns = IMAGE_TOWER in recipe.schedule.towers
+    return NewVectors(encoder) if learns else ImageVectors(encoder)
+
+
+class AsItStands(Opened):
+    """A model of images and text with the weights that it has now; its vectors are kept nowhere.
+    `text` encodes texts, `images` gives what the image tower makes of images, and `save` writes the
+    folder of the model with the logits that its loss learned.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        text: Any,
+        images: ImageVectors,
+        save: Callable[[Path, Logits], None],
+    ) -> None:
         self.model = model
         self.text = text
         self.made = images
+        self.save = save
         self.contract = model.folder.contract
         self.files = model.folder.path
 
@@ -82,7 +106,8 @@ class AsItStands(Opened):
 
     @property
     def roles_differ(self) -> bool:
-        return self.text.roles_differ
+        differ: bool = self.text.roles_differ
+        return differ
 
     def encode_as(self, role: Role, items: Sequence[Item], *, progress: Progress = silent) -> Dense:
         """See Encoder.encode_as; the seconds are those of images that are encoded."""
@@ -93,7 +118,8 @@ class AsItStands(Opened):
 
     def texts_as(self, role: Role, texts: Sequence[str]) -> Dense:
         """See Opened.texts_as."""
-        return self.text.encode_as(role, texts)
+        made: Dense = self.text.encode_as(role, texts)
+        return made
 
     def images_as_vectors(self, items: Sequence[Item], places: Sequence[int]) -> Vectors:
         """See Opened.images_as_vectors."""
@@ -102,37 +128,3 @@ class AsItStands(Opened):
             with torch.inference_mode():
                 made = self.model.project(known.to(self.model.device))
             yield list(places), made.cpu().numpy()
-
-
-@dataclass(frozen=True)
-class MadeSource:
-    """Items with the vectors that a locked model made of them, in place of a TokenSource."""
-
-    texts: Sequence[str]
-    vectors: Floats
-    image: bool
-
-    def tokens(self, items: Positions) -> Made:
-        """The vectors of the items at these positions, in that order."""
-        vectors = torch.from_numpy(self.vectors[items])
-        return Made(np.arange(len(items)), np.arange(len(items)), vectors, self.image)
-
-
-def made_batches(
-    queries: Made | Tokens,
-    documents: Made,
-    contract: Contract,
-    *,
-    processes: int = 1,
-    budget: int = 0,
-) -> list[Any]:
-    """The queries' mini-batches, one where they are made, and the documents, numbered after them,
-    as one; see `mini_batches`.
-    """
-    if isinstance(queries, Made):
-        parts: list[Any] = [queries]
-        count = len(queries.items)
-    else:
-        parts = [*packed_batches(queries, budget or MINI_TOKENS)]
-        count = len(queries.lengths)
-    return [*parts, replace(documents, items=documents.items + count)]

@@ -13,6 +13,7 @@ IMAGE_MODELS: Registry[ImageLayout] = Registry(
     "image encoder layout",
     {
         "transformers": "nearfield.formats.images.pretrained:LAYOUT",
+        "nomic-vision": "nearfield.formats.images.nomic_vision:LAYOUT",
         "efficientnet-lite": "nearfield.formats.images.efficientnet_lite:LAYOUT",
     },
 )

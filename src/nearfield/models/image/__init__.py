@@ -16,6 +16,7 @@ NETWORKS: Registry[Callable[[ImageModel], Network]] = Registry(
     "image network",
     {
         "efficientnet-lite": "nearfield.models.image.efficientnet_lite:open_network",
+        "nomic-vision": "nearfield.models.image.nomic_vision:open_network",
         "transformers": "nearfield.models.image.pretrained:open_network",
     },
 )

@@ -11,7 +11,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from indexes import BAGS
 from nasty import nasty_texts
+from nearfield.batch import words
 from nearfield.batch.words import Words
+from nearfield.encoders import lexical
 from nearfield.encoders.lexical import BagOfWords, Lexical
 from nearfield.encoders.load import load, load_text_encoder
 from nearfield.errors import ContractError, InputError, ModelError
@@ -66,6 +68,18 @@ def test_tfidf_is_that_of_scikit_learn() -> None:
         "dot",
         len(encoder.terms),
     )
+
+
+@pytest.mark.parametrize("weighting", ["bm25", "tfidf"])
+def test_blocks_of_texts_change_nothing(weighting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, documents = Lexical.fitted(TEXTS, BagOfWords(weighting))
+    monkeypatch.setattr(words, "_TEXTS", 3)
+    monkeypatch.setattr(lexical, "_TEXTS", 5)
+    encoder, again = Lexical.fitted(TEXTS, BagOfWords(weighting))
+    assert encoder.terms == whole.terms
+    for name in ("weights", "terms", "offsets", "counts"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(documents, name))
+    np.testing.assert_array_equal(encoder.idf, whole.idf)
 
 
 @settings(max_examples=30)

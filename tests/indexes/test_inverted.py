@@ -52,9 +52,18 @@ def test_a_dense_product_gives_the_same(n: int, m: int, dim: int, k: int, seed: 
 
 @pytest.mark.parametrize("block", [1, 7, 64, 1 << 16])
 def test_blocks_and_numpy_change_nothing(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    index, query = Inverted.of(sparse(500, 40, 1)), sparse(50, 40, 2)
+    documents, query = sparse(500, 40, 1), sparse(50, 40, 2)
+    index = Inverted.of(documents)
     whole = top_k(index, query, 12)
     monkeypatch.setattr(inverted, "BLOCK", block)
+    made = Inverted.of(documents)
+    columns = documents.matrix().tocsc()
+    for ours, theirs in (
+        (made.starts, columns.indptr),
+        (made.documents, columns.indices),
+        (made.weights, columns.data),
+    ):
+        np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(top_k(index, query, 12)[0], whole[0])
     np.testing.assert_array_equal(top_k(index, query, 12)[1], whole[1])
     without_kernels(monkeypatch)

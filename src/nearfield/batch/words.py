@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import Stemmer
 
 from nearfield.errors import InputError, nearest
@@ -14,14 +16,15 @@ from nearfield.types.word_rule import folded, words
 
 NO_TERM = -1  # a stop word
 UNKNOWN = -2  # a word that the texts of the vocabulary lack
+_TEXTS = 4096  # cut at a time
 
 
 class Numbered(NamedTuple):
-    """The terms of n texts: those of text i are `terms[offsets[i]:offsets[i + 1]]` (int64).
+    """The terms of n texts: those of text i are `terms[offsets[i]:offsets[i + 1]]` (int32).
     `unknown`: (n,) int64, words left out because the vocabulary lacks them.
     """
 
-    terms: Integers
+    terms: npt.NDArray[np.int32]
     offsets: Integers
     unknown: Integers
 
@@ -84,12 +87,21 @@ class Words:
 
     def _numbered(self, texts: Sequence[str]) -> Numbered:
         number = self._known.__getitem__
-        rows = [np.fromiter(map(number, words(text)), np.int64) for text in texts]
-        unknown = np.array([np.count_nonzero(row == UNKNOWN) for row in rows], np.int64)
-        rows = [row[row >= 0] for row in rows]
-        offsets = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum([len(row) for row in rows], out=offsets[1:])
-        return Numbered(np.concatenate([np.empty(0, np.int64), *rows]), offsets, unknown)
+        offsets, unknown = np.zeros(len(texts) + 1, np.int64), np.zeros(len(texts), np.int64)
+        blocks = [np.empty(0, np.int32)]
+        left = iter(texts)
+        for start in range(0, len(texts), _TEXTS):
+            # an array per text takes more than its numbers: few are held at a time
+            rows = [
+                np.fromiter(map(number, words(text)), np.int32) for text in islice(left, _TEXTS)
+            ]
+            here = slice(start, start + len(rows))
+            unknown[here] = [np.count_nonzero(row == UNKNOWN) for row in rows]
+            rows = [row[row >= 0] for row in rows]
+            offsets[1:][here] = [len(row) for row in rows]
+            blocks.append(np.concatenate(rows))
+        np.cumsum(offsets, out=offsets)
+        return Numbered(np.concatenate(blocks), offsets, unknown)
 
 
 class _Known(dict[str, int]):

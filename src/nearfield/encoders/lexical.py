@@ -34,6 +34,7 @@ from nearfield.types.usage import Usage
 from nearfield.types.word_rule import RULE
 
 WEIGHTINGS = ("bm25", "tfidf")
+_TEXTS = 65_536  # whose terms are counted and weighted at a time
 
 
 @dataclass(frozen=True)
@@ -134,13 +135,11 @@ class Lexical(Encoder[Sparse]):
         words = Words(stemmer=bag.stemmer, stop_words=bag.stop_words)
         started = time.perf_counter()
         learned = words.learn(texts)
-        lengths = learned.lengths
-        terms = len(words.terms)
-        # a text and a term in it
-        pairs = np.unique(np.repeat(np.arange(len(lengths)), lengths) * terms + learned.terms)
-        idf = bag.idf(np.bincount(pairs % max(1, terms), minlength=terms), len(lengths))
+        lengths, terms = learned.lengths, len(words.terms)
+        frequencies = _frequencies(learned, max(1, terms))
+        idf = bag.idf(frequencies.found_in[:terms], len(lengths))
         fitted = cls(words, bag, idf, float(lengths.mean()) if len(lengths) else 0.0)
-        return fitted, fitted._weighted(learned, started, query=False)
+        return fitted, fitted._weighted(frequencies, learned, started, query=False)
 
     @classmethod
     def fit(cls, texts: Sequence[str], bag: BagOfWords = BagOfWords()) -> Self:
@@ -181,7 +180,9 @@ class Lexical(Encoder[Sparse]):
         refuse_one_text(items)
         self.contract.prompt(role)
         started = time.perf_counter()
-        made = self._weighted(self.words.look_up(items), started, query=role == QUERY)
+        read = self.words.look_up(items)
+        frequencies = _frequencies(read, self.contract.dim)
+        made = self._weighted(frequencies, read, started, query=role == QUERY)
         progress(len(items), len(items))
         return made
 
@@ -191,28 +192,22 @@ class Lexical(Encoder[Sparse]):
         """
         read = self.words.look_up(texts)
         weights = np.ones(len(read.terms), np.float32)
-        return Sparse(weights, read.terms.astype(np.int32), read.offsets, self.contract.dim)
+        return Sparse(weights, read.terms, read.offsets, self.contract.dim)
 
-    def _weighted(self, read: Numbered, started: float, *, query: bool) -> Sparse:
-        from scipy.sparse import csr_array
-
-        ones = np.ones(len(read.terms), np.float32)
-        rows = csr_array(
-            (ones, read.terms.copy(), read.offsets.copy()),
-            shape=(len(read.unknown), self.contract.dim),
-        )
-        rows.sum_duplicates()
+    def _weighted(
+        self, frequencies: Sparse, read: Numbered, started: float, *, query: bool
+    ) -> Sparse:
+        """What the terms weigh that texts have so often; the frequencies are written over."""
+        made = frequencies
         if self.bag.weighting == "tfidf":
-            rows.data = rows.data * self.idf[rows.indices]
+            made.weights[:] *= self.idf[made.terms]
+            rows = made.matrix()
             lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(1))).ravel()
-            rows.data = rows.data / np.repeat(lengths, np.diff(rows.indptr))
+            made.weights[:] /= np.repeat(lengths, made.active)
         elif not query:
-            k1 = self.bag.k1
-            b = self.bag.b
-            relative = read.lengths / max(self.mean_length, 1e-12)
-            long = np.repeat(relative, np.diff(rows.indptr))
-            saturated = rows.data / (k1 * (1 - b + b * long) + rows.data)
-            rows.data = (self.idf[rows.indices] * saturated).astype(np.float32)
+            self._saturate(made, read.lengths / max(self.mean_length, 1e-12))
+        if not (made.weights > 0).all():  # zeros are dropped, and what is not finite refused
+            made = Sparse.of(made.matrix())
         known = np.diff(read.offsets)
         counts = np.stack([known, np.zeros_like(known)], 1)
         usage = Usage(
@@ -222,7 +217,18 @@ class Lexical(Encoder[Sparse]):
             unknown_tokens=int(read.unknown.sum()),
             nothing_known=int(((known == 0) & (read.unknown > 0)).sum()),
         )
-        return dataclasses.replace(Sparse.of(rows, usage=usage), counts=counts)
+        return dataclasses.replace(made, usage=usage, counts=counts)
+
+    def _saturate(self, made: Sparse, relative: Floats) -> None:
+        """BM25's weights in place of frequencies; `relative`: (n,) lengths over the mean length."""
+        k1, b = self.bag.k1, self.bag.b
+        for first in range(0, len(made), _TEXTS):
+            offsets = made.offsets[first : first + _TEXTS + 1]
+            here = slice(offsets[0], offsets[-1])
+            long = np.repeat(relative[first : first + _TEXTS], np.diff(offsets))
+            times = made.weights[here]
+            saturated = times / (k1 * (1 - b + b * long) + times)
+            made.weights[here] = self.idf[made.terms[here]] * saturated
 
     def save(self, path: str | Path) -> None:
         """Write a folder that `open` opens: `lexical.json`, `vocabulary.json`, `idf.npy`. Whole or
@@ -274,6 +280,20 @@ class Lexical(Encoder[Sparse]):
         words = Words(stemmer=bag.stemmer, stop_words=bag.stop_words, terms=terms)
         mean_length = facts.number("mean_length", low=0)
         return cls(words, bag, idf, mean_length, folder=path)
+
+
+def _frequencies(read: Numbered, dim: int) -> Sparse:
+    """How often each text has each of its terms."""
+    from scipy.sparse import csr_array
+
+    parts = []
+    for first in range(0, max(1, len(read.unknown)), _TEXTS):
+        offsets = read.offsets[first : first + _TEXTS + 1]
+        terms = read.terms[offsets[0] : offsets[-1]]
+        # a copy, as the rows are sorted in place
+        counted = (np.ones(len(terms), np.float32), terms.copy(), offsets - offsets[0])
+        parts.append(Sparse.of(csr_array(counted, shape=(len(offsets) - 1, dim))))
+    return Sparse.join(parts)
 
 
 def _check_rule(path: Path, rule: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,10 @@ from nearfield.similarity.sparse import Sparse
 from nearfield.types.arrays import Floats, Integers, Mask
 from nearfield.types.ranking import Ranking
 
-# documents whose sums are kept at a time: 256 KiB, which a second-level cache holds
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array
+
+# documents that are inverted, and whose sums are kept, at a time: 256 KiB of a second-level cache
 BLOCK = 1 << 16
 QUERIES = 16  # that a thread takes at a time
 
@@ -57,13 +61,19 @@ class Inverted(Index[Sparse]):
                 "use the index scored"
             )
         vectors.check_terms()  # what is made of them is written and read as far as they say
-        columns = vectors.matrix().tocsc()
-        return cls(
-            columns.indptr.astype(np.int64),
-            columns.indices.astype(np.int32),
-            columns.data.astype(np.float32),
-            len(vectors),
-        )
+        starts = np.concatenate([[0], np.cumsum(vectors.found_in)])
+        documents = np.empty(starts[-1], np.int32)
+        weights = np.empty(starts[-1], np.float32)
+        free = starts[:-1].copy()
+        for first in range(0, len(vectors), BLOCK):
+            columns = _columns(vectors, first)
+            counts = np.diff(columns.indptr)
+            # a term's postings of this block go behind those of the blocks before
+            places = np.arange(columns.nnz) + np.repeat(free - columns.indptr[:-1], counts)
+            documents[places] = columns.indices + first
+            weights[places] = columns.data
+            free += counts
+        return cls(starts, documents, weights, len(vectors))
 
     def __len__(self) -> int:
         return self.items
@@ -150,3 +160,13 @@ class Inverted(Index[Sparse]):
         starts = range(0, n, QUERIES)
         in_turns(work, starts, most=len(starts))
         return merged([(found, scores)], count)
+
+
+def _columns(vectors: Sparse, first: int) -> csc_array:
+    """The next `BLOCK` vectors from `first` on, by terms."""
+    from scipy.sparse import csr_array
+
+    offsets = vectors.offsets[first : first + BLOCK + 1]
+    here = slice(offsets[0], offsets[-1])
+    rows = (vectors.weights[here].astype(np.float32), vectors.terms[here], offsets - offsets[0])
+    return csr_array(rows, shape=(len(offsets) - 1, vectors.dim)).tocsc()

@@ -116,6 +116,14 @@ class Sparse(Embeddings):
         """(n,) int64, the number of terms with a weight in each row."""
         return np.diff(self.offsets)
 
+    @property
+    def found_in(self) -> Integers:
+        """(dim,) int64, the number of rows that have a weight for each term."""
+        counts = np.zeros(self.dim, np.int64)
+        for start in range(0, len(self.terms), _LOOKED_AT):
+            counts += np.bincount(self.terms[start : start + _LOOKED_AT], minlength=self.dim)
+        return counts
+
     def matrix(self) -> csr_array:
         """The rows as a scipy csr_array (n, dim) float32."""
         from scipy.sparse import csr_array

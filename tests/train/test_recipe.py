@@ -64,6 +64,8 @@ def test_the_toml_that_a_report_shows_gives_the_same_recipe(tmp_path: Path) -> N
         ({"merge": {"ratios": [1.5]}}, "merge.ratios is "),
         ({"objective": {"dims": ["64"]}}, r"objective\.dims\[0\] is '64'; wanted int"),
         ({"objective": {"dims": [0]}}, "objective.dims is "),
+        ({"objective": {"rotate": True}, "lora": {"rank": 4}}, "rotate is true; wanted false"),
+        ({"stages": [{"objective": {"rotate": True}}]}, "rotate is true; wanted false beside lora"),
         ({"objective": {"dims": [True]}}, r"objective\.dims\[0\] is True"),
         (
             {"negatives": {"margin": float("nan")}},

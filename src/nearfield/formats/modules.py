@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nearfield.errors import InputError
+from nearfield.errors import InputError, ModelError
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import read_objects
 from nearfield.store.inside import inside
@@ -56,6 +56,25 @@ def read_modules(path: Path) -> list[Module]:
             f"names two modules {twice[0]!r}; wanted a name of its own for each", path=file
         )
     return [Module(row.text("type"), inside(path, row.text("path", ""), path=file)) for row in rows]
+
+
+def add_dense(path: Path) -> Path:
+    """Put a further Dense module behind those of the folder at `path` that pool or project, and
+    return the folder for its files. Raises ModelError where none of them does.
+    """
+    kinds = [module.kind for module in read_modules(path)]
+    places = [at for at, kind in enumerate(kinds, 1) if kind in ("Pooling", "Dense")]
+    if not places:
+        raise ModelError(f"{path / FILE}: no module pools to one vector, which could be projected")
+    number = len(kinds)
+    while (path / f"{number}_Dense").exists():
+        number += 1
+    name = f"{number}_Dense"
+    rows = [dict(row) for row in read_objects(path / FILE)]
+    new = {"name": name, "path": name, "type": "sentence_transformers.models.Dense"}
+    rows.insert(places[-1], new)
+    write_json(path / FILE, [row | {"idx": at} for at, row in enumerate(rows)])
+    return path / name
 
 
 def write_modules(path: Path, modules: Iterable[tuple[str, str]]) -> None:

@@ -48,7 +48,8 @@ class ObjectiveChoice:
 
     `dims` are the Matryoshka dims trained at once; empty means those of the model's contract, and
     none where it has none. `dim_weights`: what each of them counts for. Of more than
-    `dims_per_step`, so many are drawn for each step, the whole vector always; 0 for all.
+    `dims_per_step`, so many are drawn for each step, the whole vector always; 0 for all. `rotate`:
+    vectors are turned first, to the principal directions of the documents that are learned from.
     `learn_temperature`: the temperature is where learning begins. `spread` weighs how unevenly
     texts lie on the sphere. `guide` is a model, which an objective such as guided asks.
     `layer_weight`: what the same objective counts for of the first layers alone, so many as are
@@ -66,6 +67,7 @@ class ObjectiveChoice:
     dim_weights: tuple[float, ...] = checked(
         (), lambda weights: min(weights, default=1.0) > 0, "numbers above 0", 0.0
     )
+    rotate: bool = False
     dims_per_step: int = not_below(0, 0)
     learn_temperature: bool = False
     spread: float = not_below(0, 0.0)
@@ -292,6 +294,9 @@ class Recipe:
         wanted = f"a number for each of objective.dims, {len(asked.dims)}"
         fits = len(asked.dim_weights) in (0, len(asked.dims))
         need(fits, "objective.dim_weights", asked.dim_weights, wanted)
+        wanted = "false beside lora and stages; begin with what nearfield models rotate makes"
+        turned = any(each.objective.rotate for each in (self, *self.stages))
+        need(not turned or not (self.lora.rank or self.stages), "objective.rotate", "true", wanted)
         wanted = "0 beside objective.layer_weight: what is remembered was made by all layers"
         need(not (asked.memory and asked.layer_weight), "objective.memory", asked.memory, wanted)
         made = _objective(asked, "objective")
@@ -410,6 +415,7 @@ def refuse_what_the_kind_lacks(recipe: Recipe, contract: Contract) -> None:
         f"objective.name {asked.name} is for dense vectors": whole and not dense,
         "objective.spread is for dense vectors": asked.spread and not dense,
         "objective.memory is for dense vectors": asked.memory and not dense,
+        "objective.rotate is for dense vectors": asked.rotate and not dense,
         "objective.dims is for dense vectors": recipe.objective.dims and not made.trains_dims,
         "sparsity is for sparse vectors": (costs.query or costs.document) and not made.has_terms,
     }

@@ -90,3 +90,16 @@ def test_bad_numbers_are_errors(cli: Run, tmp_path: Path) -> None:
     ):
         told = cli("models", *arguments, "--to", tmp_path / "made")
         assert (told.exit_code, said in told.stderr) == (2, True), told.stderr
+
+
+def test_a_dense_model_is_turned_to_documents(cli: Run, data: Path, tmp_path: Path) -> None:
+    model = tiny_model(tmp_path / "one")
+    told = cli("models", "rotate", model, "--texts", data, "--to", tmp_path / "made", "--json")
+    assert told.exit_code == 0, told.stderr
+    documents = len(tiny_collection().documents)
+    assert json.loads(told.stdout) == {
+        "folder": str(tmp_path / "made"),
+        "name": "one",
+        "vectors": documents,
+    }
+    assert (tmp_path / "made" / "3_Dense" / "model.safetensors").is_file()

@@ -23,7 +23,16 @@ from sentence_transformers import SentenceTransformer
 
 from nearfield.data.collection import Collection
 from nearfield.encoders.text import TextEncoder
-from nearfield.errors import CollectionError, DoctorRefusal, InputError, NearfieldWarning
+from nearfield.errors import (
+    CollectionError,
+    DoctorRefusal,
+    InputError,
+    MatryoshkaWarning,
+    NearfieldWarning,
+)
+from nearfield.evaluate.compare import compare
+from nearfield.evaluate.task import Options
+from nearfield.formats.modules import read_modules
 from nearfield.report.facts import read_run
 from nearfield.report.reproduce import toml
 from nearfield.statistics.power import queries_needed
@@ -268,10 +277,23 @@ def test_matryoshka_dims_are_trained_and_written(
         str(tiny),
         collection,
         to=tmp_path / "run",
-        recipe=recipe_of(objective={"dims": [32, 16]}),
+        recipe=recipe_of(objective={"dims": [32, 16], "rotate": True}),
         guards=(),
     )
-    assert TextEncoder.open(tmp_path / "run" / "model").contract.matryoshka_dims == (32, 16)
+    made = tmp_path / "run" / "model"
+    assert TextEncoder.open(made).contract.matryoshka_dims == (32, 16)
+    assert [module.kind for module in read_modules(made)][2] == "Dense"
+    # the base in the table of dims is the model as it was given, not turned
+    storage = read_run(tmp_path / "run").storage
+    assert storage is not None
+    with pytest.warns(MatryoshkaWarning):
+        plain = compare(
+            [str(tiny)], collection.split("test"), options=Options(dims=(16,), bm25=False)
+        )
+    (cut,) = (
+        row for row in storage.rows if (row.model, row.dim, row.storage) == ("base", 16, "float32")
+    )
+    assert cut.per_query == plain.rows[0].per_query
     with pytest.raises(InputError, match=r"objective\.dims has 64; tiny-bert has 32 dimensions"):
         tune(
             str(tiny),

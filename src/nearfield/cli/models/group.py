@@ -22,6 +22,7 @@ MODELS: Registry[Any] = Registry(
         "trim": "nearfield.cli.models.algebra:trim",
         "quantise": "nearfield.cli.models.algebra:quantise",
         "sif": "nearfield.cli.models.algebra:sif",
+        "rotate": "nearfield.cli.models.rotate:rotate",
         "head": "nearfield.cli.models.head:head",
         "join": "nearfield.cli.models.join:join",
         "lexical": "nearfield.cli.models.lexical:lexical",

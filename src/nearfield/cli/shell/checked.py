@@ -46,6 +46,7 @@ NEXT: Mapping[str, str] = {
     "models trim": "nearfield evaluate {model} {to} --on YOUR-DATA",
     "models quantise": "nearfield evaluate {model} {to} --on YOUR-DATA",
     "models sif": "nearfield evaluate {model} {to} --on YOUR-DATA",
+    "models rotate": "nearfield evaluate {to} --dims 256,128,64 --on YOUR-DATA",
     "models head": "nearfield tune {to} --on YOUR-DATA",
     "models lexical": 'nearfield search {on} "your question" --model {to}',
     "models merge-adapter": "nearfield evaluate {to} --on YOUR-DATA",

@@ -64,6 +64,12 @@ class Layer:
         self.config = config
         self.weights = weights
 
+    @property
+    def linear(self) -> bool:
+        """Whether it is W x + b alone."""
+        plain = ACTIVATIONS[self.config.activation_function] == "identity"
+        return plain and not self.config.use_residual
+
     def __call__(self, values: Any) -> Any:
         """(n, in) to (n, out), of an array or a tensor, as the weights are."""
         weights = self.weights

@@ -36,9 +36,9 @@ def write_made(
     amend: Callable[[Path], None] | None = None,
     others: Sequence[Path] = (),
 ) -> Made:
-    """Write `model` as `save_encoder` does, let `amend` change files of its transformer's folder,
-    and say in algebra.json what it is made from (`about`); `others` are the folders of further
-    models that it is made from. Whole or not at all. Raises StorageError when writing fails.
+    """Write `model` as `save_encoder` does, let `amend` change files of the folder, and say
+    in algebra.json what it is made from (`about`); `others` are the folders of further models that
+    it is made from. Whole or not at all. Raises StorageError when writing fails.
     """
     source = model.folder
     inner = source.transformer.relative_to(source.path)
@@ -46,7 +46,7 @@ def write_made(
         save_encoder(model, stage, name=name)
         keep_trained_on([source.path, *others], stage)
         if amend is not None:
-            amend(stage / inner)
+            amend(stage)
         write_json(stage / FILE, {"format": 1, **about})
     return Made(Path(to), name, stored_bytes(source), _bytes(Path(to), Path(to) / inner))
 

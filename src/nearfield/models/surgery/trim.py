@@ -74,12 +74,13 @@ def trim(
         "tokens": len(kept),
         "of": before,
     }
+    inner = opened.folder.transformer.relative_to(opened.folder.path)
     return write_made(
         opened,
         to,
         name=f"{name}-trimmed",
         about=about,
-        amend=lambda folder: _write_tokeniser(folder, left, kept),
+        amend=lambda stage: _write_tokeniser(stage / inner, left, kept),
     )
 
 

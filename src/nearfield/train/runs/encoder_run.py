@@ -34,6 +34,12 @@ class EncoderRun(ModelRun):
     def weights_changed(self) -> None:
         self.after.forget()
 
+    def before(self, base: Encoder[Any]) -> EncodedOnce:
+        """The base, opened from its folder, with the documents' vectors that this run made of
+        it.
+        """
+        return self.finder.handed_to(base)
+
     @property
     def kept(self) -> EncodedOnce:
         """What holds the documents' vectors by the weights that were kept."""
@@ -46,7 +52,7 @@ class EncoderRun(ModelRun):
         made in this run are not made again.
         """
         return measure_test(
-            self.finder.handed_to(base),
+            self.before(base),
             self.kept.handed_to(tuned),
             split,
             name=base.contract.name,

@@ -60,6 +60,7 @@ def refuse(recipe: Recipe, setting: Setting) -> None:
     for key, asked in {
         "distil.teacher": recipe.distil.teacher,
         "objective.guide": recipe.objective.guide,
+        "objective.rotate": recipe.objective.rotate,
         "lora.per_role": recipe.lora.per_role,
     }.items():
         if asked:

@@ -99,6 +99,7 @@ def _refuse(recipe: Recipe, *, given: bool) -> None:
         "lora.rank",
         "distil.teacher",
         "objective.dims",
+        "objective.rotate",
         "objective.temperature",
         "sparsity.query",
         "sparsity.document",

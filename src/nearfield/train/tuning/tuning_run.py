@@ -7,11 +7,13 @@ import shutil
 from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from nearfield.data.collection import Collection, Split
 from nearfield.data.kept_split import with_all_splits, with_enough_dev, with_judged_splits
 from nearfield.data.trained_on import keep_trained_on
+from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.load import load
 from nearfield.encoders.model_facts import model_facts
 from nearfield.encoders.text import TextEncoder
@@ -19,9 +21,11 @@ from nearfield.errors import InputError
 from nearfield.models.find import model_path
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
+from nearfield.models.surgery.rotate import rotate
 from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.store.run import RunFolder
 from nearfield.train.data.batch import Material
+from nearfield.train.data.encoded_once import EncodedOnce
 from nearfield.train.data.guide import Guide
 from nearfield.train.data.sources import Mixed, Source
 from nearfield.train.data.streamed import Chained, StreamedPairs
@@ -40,6 +44,10 @@ from nearfield.train.runs.model_run import Do
 from nearfield.train.runs.run import Stage
 from nearfield.train.setting import Setting
 from nearfield.types.progress import Progress
+from nearfield.types.role import DOCUMENT
+
+ROTATED = "rotated"  # the folder of the model with turned vectors, in a run folder
+MOST_TURNED = 20_000  # documents that directions are taken from: many times the dims of any model
 
 
 def learning_from(pairs: str, recipe: Recipe) -> Recipe:
@@ -95,10 +103,12 @@ class TuningRun(EncoderRun):
         self.sources = self.open_sources()
         self.notes = (*self.notes, *(each.note for each in self.streamed))
         self.pairs = sum(map(len, self.sources))
+        refuse_what_the_kind_lacks(recipe, self.trained.contract)
+        if recipe.objective.rotate:
+            self.trained = self.rotated()
         add_lora(self.trained, recipe)
         self.measured_with(TextEncoder(self.trained.folder, TorchRuntime(self.trained)))
         contract = self.encoder.contract
-        refuse_what_the_kind_lacks(recipe, contract)
         self.max_tokens = contract.max_tokens
         self.known = {contract.name: self.encoder.trained_on}
         facts: dict[str, Any] = {
@@ -108,6 +118,22 @@ class TuningRun(EncoderRun):
         if self.streamed:
             facts["pairs"] = {each.pairs.called: each.pairs.fingerprint for each in self.streamed}
         self.identify(guards, facts, {"model": contract.name, "kind": contract.kind})
+
+    def rotated(self) -> TextModel:
+        """The model with its vectors turned, from a folder of this run's that is made once."""
+        place = self.folder.path / ROTATED
+        if not place.exists():
+            encoder = TextEncoder(self.trained.folder, TorchRuntime(self.trained))
+            texts = list(islice(self.documents_learned(), MOST_TURNED))
+            made = encoder.encode(texts, DOCUMENT)
+            rotate(self.model, to=place, vectors=made.floats())
+        return TextModel.open(place, precision=self.precision, device=self.device)
+
+    def before(self, base: Encoder[Any]) -> EncodedOnce:
+        """See EncoderRun.before; where this run turned the vectors, the base's are as they were."""
+        if self.recipe.objective.rotate:
+            return EncodedOnce(base)
+        return super().before(base)
 
     def cut(self, given: Collection) -> tuple[Collection, tuple[str, ...]]:
         seed = self.recipe.seed

@@ -1,9 +1,9 @@
-"""Recall of emoji never trained on, by their labels and back: an image tower, ImageNet's (locked or
-tuned) or a small one from scratch, beside a model of texts, locked or with a low-rank adapter, by
+"""Recall of emoji never trained on, by their labels and back: an image tower, ImageNet's and locked
+or a small one from scratch, beside a model of texts, locked or with a low-rank adapter, by
 CLIP's loss and by SigLIP's at several batches.
 
     python benchmarks/emoji.py --work FOLDER [--emoji FOLDER] [--text minilm-l3] [--other FOLDER]
-        [--towers imagenet,scratch,tuned] [--losses CLIP,SigLIP] [--batches 32,128,512]
+        [--towers imagenet,scratch] [--losses CLIP,SigLIP] [--batches 32,128,512]
         [--ranks 0,8] [--epochs 40] [--languages de,fr,es,ja]
 
 FOLDER of --emoji holds captions.jsonl and images, that of --other the same emoji by another vendor,
@@ -198,14 +198,17 @@ def main() -> None:
         name = f"{Path(asked.text).name}-{tower}-{rank}-{loss}-{batch}"
         file, run = asked.work / f"{name}.json", asked.work / "run"
         if not file.exists():
-            towers = ("text",) if rank else ()
-            rate = 5e-5
-            if tower != "imagenet":
-                towers = (*towers, "image")
+            towers = []
+            if rank:
+                towers.append("text")
             if tower == "scratch":
-                rate = 1e-3
+                towers.append("image")
             schedule = Schedule(
-                epochs=asked.epochs, batch=batch, evaluations=8, towers=towers, image_rate=rate
+                epochs=asked.epochs,
+                batch=batch,
+                evaluations=8,
+                towers=tuple(towers),
+                image_rate=1e-3,  # of new weights
             )
             recipe = Recipe(
                 objective=ObjectiveChoice(OBJECTIVES[loss], 0.07, learn_temperature=True),

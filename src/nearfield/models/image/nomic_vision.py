@@ -155,7 +155,8 @@ def turned(states: Tensor, sines: Tensor, cosines: Tensor) -> Tensor:
 
 def by_head(states: Tensor, heads: int) -> Tensor:
     """(n, places, width) to (n, heads, places, width / heads)."""
-    return states.unflatten(-1, (heads, -1)).transpose(1, 2)
+    count, places, width = states.shape
+    return states.reshape(count, places, heads, width // heads).transpose(1, 2)
 
 
 def attended(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -41,7 +41,8 @@ def begin(folder: JoinedFolder, recipe: Recipe, *, precision: str, device: str) 
     if IMAGE_TOWER in schedule.towers:
         network = model.tower.network
         model.tower.adapters = tower_lora(network, recipe, where=folder.image.path)
-    model.rates |= dict.fromkeys(model.image_weights(), schedule.image_rate / schedule.rate)
+    scale = schedule.image_rate / schedule.rate
+    model.rates = {**model.rates, **dict.fromkeys(model.image_weights(), scale)}
     text = TextEncoder(folder.text, TorchRuntime(model.text))
     images = vectors_of(ImageEncoder(model.tower), recipe)
     return AsItStands(model, text, images, partial(save_joined, model))

@@ -16,6 +16,7 @@ from tiny import tiny_model
     ("name", "said"),
     [
         ("jina-clip-v2", "of the kind 'image-text-code'"),
+        ("jina-clip-v2", "are code of its folder, which is not run here"),
         ("bge-smal", "is neither a folder nor a model of the catalog. Did you mean 'bge-small'?"),
         (
             "x!",

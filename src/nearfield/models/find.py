@@ -122,6 +122,7 @@ def runnable(known: Card) -> Card:
         )
     if known.kind not in RUN:
         raise ModelError(
-            f"{known.name} is a model of the kind {known.kind!r}; load runs {', '.join(RUN)} ones"
+            f"{known.name} is a model of the kind {known.kind!r}; load runs {', '.join(RUN)} ones. "
+            f"{' '.join(known.notes)}"
         )
     return known

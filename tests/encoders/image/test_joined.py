@@ -55,6 +55,18 @@ def test_joining_twice_is_the_same(parts: tuple[Path, Path, Path], tmp_path: Pat
     assert again.identity == first.identity
 
 
+def test_an_aligned_image_encoder_keeps_its_vectors(
+    parts: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    join(*parts[:2], to=tmp_path / "aligned", aligned=True)
+    images = images_of_each_kind(tmp_path / "images", 3)
+    found = nf.load(tmp_path / "aligned").encode_document(images)
+    np.testing.assert_allclose(found, nf.load(parts[1]).encode(images), atol=1e-6)
+    other = tiny_image_model(tmp_path / "other", "convnext")
+    with pytest.raises(ModelError, match="16 numbers and a text 32, so that they are not aligned"):
+        join(parts[0], other, to=tmp_path / "to", aligned=True)
+
+
 def test_what_cannot_be_joined_is_refused(
     parts: tuple[Path, Path, Path], cli: Callable[..., Any], tmp_path: Path
 ) -> None:

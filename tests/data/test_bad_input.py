@@ -195,11 +195,11 @@ def test_trec_qrels_with_three_fields(tmp_path: Path) -> None:
     ("corpus", "queries", "kind", "message"),
     [
         (
-            '{"id": "d", "text": "x"}\n',
+            '{"key": "d", "text": "x"}\n',
             None,
             InputError,
             r"corpus\.jsonl:1: has no field '_id'; "
-            r"it has id, text",
+            r"it has key, text",
         ),
         ('{"_id": "d"}\n', None, InputError, r"corpus\.jsonl:1: has no field 'text'"),
         (

@@ -61,7 +61,11 @@ def show(source: Source, json: Json = False) -> None:
             uses = error.known | error.proposal
             _render_columns(dict.fromkeys(error.names, "") | {uses[use]: use for use in uses})
             folder = Path(found.place).parent
-            if LINKED.recognise(folder, NONE) is not None:
+            try:
+                linked = LINKED.recognise(folder, NONE) is not None
+            except InputError:  # it points at them, and says what to state
+                linked = True
+            if linked:
                 out.say(f"it points at other tables by ids: nearfield data show {folder}")
         raise
     facts = _facts(open_data(source))

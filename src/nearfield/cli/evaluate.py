@@ -52,9 +52,9 @@ On = Annotated[
 TaskName = Annotated[
     str | None,
     typer.Option(
-        help="What is measured: retrieval, reranking, similarity, pair-classification, bitext, "
-        "classification, zero-shot, image-to-text, clustering, summarisation, word-analogies, "
-        "word-similarity.",
+        help="What is measured: retrieval, reranking, instruction-following, spans, similarity, "
+        "pair-classification, bitext, classification, zero-shot, image-to-text, clustering, "
+        "summarisation, word-analogies, word-similarity.",
         show_default="that of the data",
     ),
 ]

@@ -9,7 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from types import MappingProxyType
 
-from nearfield.data.readers.column_names import BLANKS, KEYS, NAMES, known, numbered_negative, plain
+from nearfield.data.readers.column_names import (
+    ALIKE,
+    BLANKS,
+    KEYS,
+    NAMES,
+    RATINGS,
+    known,
+    numbered_negative,
+    plain,
+)
 from nearfield.data.record import Place
 from nearfield.errors import InputError, nearest
 from nearfield.types.data_options import NONE, DataOptions
@@ -136,6 +145,8 @@ def columns_of(
     if not (query and positive) and (query or positive or not text):
         raise _meaningless(names, place, query, positive)
     score = first["score"] if query else None
+    if score is None and "score" not in options.without() and plain(query or "") in ALIKE:
+        score = next((by_key[key] for key in RATINGS if key in by_key), None)
     columns = Columns(
         query,
         positive if query else text,
@@ -153,7 +164,7 @@ def columns_of(
 
 def _with_unused(columns: Columns, by_key: Mapping[str, str]) -> Columns:
     """The columns with those that have a meaning and are not used, and those of printed lists."""
-    used = [name for name, use in columns.meanings().items() if use != "label"]
+    used = columns.meanings()
     other = [name for meaning in _TELLING for key in KEYS[meaning] if (name := by_key.get(key))]
     return replace(
         columns,

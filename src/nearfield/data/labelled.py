@@ -12,7 +12,7 @@ from nearfield.data.record import Place
 from nearfield.errors import CollectionError
 
 TRAIN, TEST = "train", "test"
-LABELS: Final = ("label", "labels", "category", "class", "intent", "topic", "label_text")
+LABELS: Final = ("label_text", "label", "labels", "category", "class", "intent", "topic")
 """Names of the column of labels, the more telling one first."""
 FEWEST = 2  # labels that there are to choose from
 _PARTS = 5  # of which one is the test part, where none is given

@@ -115,7 +115,7 @@ def recognise(given: object, options: DataOptions | None = None) -> Source:
     """
     options = stated(given) if options is None else options
     found = _source(given, options)
-    if options.given() and not found.tables_read():
+    if options.given() and not (found.tables_read() or found.read_as):
         names = ", ".join(f"--{name}" for name in options.given())
         raise InputError(f"is not a table, and {names} say how one is read", path=found.place)
     return found
@@ -132,7 +132,11 @@ def _source(given: object, options: DataOptions) -> Source:
         found = SOURCES[name].recognise(given, options)
         if found is not None:
             return found
-    wanted = ", ".join(SOURCES[name].wanted for name in SOURCES)
+    what = "object"
+    if isinstance(given, Path):
+        what = "folder" if given.is_dir() else "file"
+    kinds = [SOURCES[name] for name in SOURCES]
+    wanted = "; ".join(kind.wanted for kind in kinds if what in kind.takes)
     if isinstance(given, Path):
         raise _unknown(given, wanted)
     what = "an empty list" if given == [] else f"of type {type(given).__name__}"

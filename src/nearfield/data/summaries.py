@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from nearfield.data.columns import shortened
 from nearfield.data.open import recognise
+from nearfield.data.printed_list import printed_list
+from nearfield.data.readers.column_names import plain
 from nearfield.data.record import Record
-from nearfield.data.sources.row_source import RowSource
 from nearfield.errors import InputError
 
-HUMAN, MACHINE, SCORES = "human_summaries", "machine_summaries", "relevance"
-"""The columns of SummEval, as MTEB reads it; each holds a list."""
+_NUMBERS = re.compile(r"\s*\[([\d\s.,eE+-]*)\]\s*")
+
+_NAMES = {
+    "human_summaries": ("humansummaries", "humansummary", "referencesummary", "reference"),
+    "machine_summaries": ("machinesummaries", "machinesummary", "modelsummary", "summary"),
+    "relevance": ("relevance", "score", "rating"),
+}
+"""The columns of SummEval, as MTEB reads it, and what else they are called, as `plain` gives it."""
+_WANTED = ", ".join(_NAMES)
 
 
 @dataclass(frozen=True)
@@ -34,31 +46,68 @@ class Summaries:
 
 def open_summaries(source: object) -> Summaries:
     """The summaries in a file of rows or a table in memory, with the columns human_summaries,
-    machine_summaries and relevance.
+    machine_summaries and relevance, each a list; or with a row for each machine's summary, where
+    those of one text have the same human summary.
 
     Raises InputError that names the row that is not what was wanted.
     """
     found = recognise(source)
-    if not isinstance(found, RowSource):
-        raise InputError(
-            f"holds no summaries; wanted rows with {HUMAN}, {MACHINE} and {SCORES}",
-            path=found.place,
-        )
-    texts = [_summarised(record) for table in found.tables for record in table]
-    return Summaries(found.name, texts, str(found.place))
+    tables = found.tables_read()
+    if not tables:
+        raise InputError(f"holds no summaries; wanted rows with {_WANTED}", path=found.place)
+    rows: dict[tuple[object, ...], list[Summarised]] = {}
+    for table in tables:
+        named = {plain(name): name for name in reversed(table.names())}
+        columns = [
+            next((named[key] for key in keys if key in named), None) for keys in _NAMES.values()
+        ]
+        for record in table:
+            row = _summarised(record, columns)
+            single = len(row.machine) == 1
+            # a row of several is a text by itself
+            rows.setdefault((row.human, None if single else record.line), []).append(row)
+    return Summaries(found.name, [_together(each) for each in rows.values()], str(found.place))
 
 
-def _summarised(record: Record) -> Summarised:
-    for column in (HUMAN, MACHINE, SCORES):
-        if column not in record.values:
-            raise record.error(f"has no field {column!r}; wanted {HUMAN}, {MACHINE} and {SCORES}")
-    human, machine = (record.texts(column) for column in (HUMAN, MACHINE))
-    scores = record.values[SCORES]
+def _summarised(record: Record, columns: Sequence[str | None]) -> Summarised:
+    if None in columns:
+        raise record.error(f"has columns {shortened(record.values)}; wanted {_WANTED}")
+    human, machine, scores = (_listed(record, column or "") for column in columns)
     if not human or not machine:
         raise record.error("has no summaries; wanted one by people and one by a machine, at least")
-    if not isinstance(scores, list | tuple) or len(scores) != len(machine):
-        raise record.error(f"wanted a list of {len(machine)} scores in {SCORES!r}, one per summary")
-    numbers = [score for score in scores if isinstance(score, int | float)]
-    if len(numbers) != len(scores) or not all(abs(number) < float("inf") for number in numbers):
-        raise record.error(f"{SCORES!r} holds {scores!r}; wanted finite numbers")
-    return Summarised(tuple(human), tuple(machine), tuple(map(float, numbers)))
+    if len(scores) != len(machine):
+        raise record.error(
+            f"wanted a list of {len(machine)} scores in {columns[2]!r}, one per summary"
+        )
+    try:
+        numbers = tuple(float(score) for score in scores if not isinstance(score, bool))
+    except (TypeError, ValueError):
+        numbers = ()
+    if len(numbers) != len(scores) or not all(map(math.isfinite, numbers)):
+        raise record.error(
+            f"{columns[2]!r} holds {shortened([str(scores)])}; wanted finite numbers"
+        )
+    texts = (
+        tuple(record.checked(text, column or "") for text in each)
+        for each, column in zip((human, machine), columns, strict=False)
+    )
+    return Summarised(*texts, numbers)
+
+
+def _listed(record: Record, column: str) -> list[Any]:
+    """The items of a list, also of one that was printed into a cell; a single one is a list."""
+    value = record.values[column]
+    if isinstance(value, str):
+        numbers = _NUMBERS.fullmatch(value)
+        if numbers is not None:
+            return numbers[1].replace(",", " ").split()
+        value = printed_list(value) or [value]
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _together(rows: Sequence[Summarised]) -> Summarised:
+    return Summarised(
+        rows[0].human,
+        tuple(text for row in rows for text in row.machine),
+        tuple(score for row in rows for score in row.scores),
+    )

@@ -14,6 +14,7 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     for meaning, words in {
         "query": """
             query question anchor sentence1 text1 question1 source
+            sentence_a text_a satz1 phrase1 frase1
             queries questions search_query search_term user_query user_question prompt instruction
             frage anfrage suchanfrage suchbegriff pregunta consulta domanda pergunta requête vraag
             fråga spørgsmål pytanie otázka kérdés kysymys întrebare soru вопрос запрос питання
@@ -22,7 +23,7 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         "positive": """
             positive document passage context positive_ctxs answer response sentence2 text2
             question2 target pos positives documents passages answers answer_text completion reply
-            clicked
+            clicked sentence_b text_b satz2 phrase2 frase2
             clicked_document clicked_documents clicked_passage clicked_passages relevant_document
             relevant_documents chosen
             antwort dokument respuesta documento risposta resposta réponse antwoord svar odpowiedź
@@ -35,9 +36,12 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
             negative_passages irrelevant_documents rejected
             negativ negativo negativi négatif 負例 负例 негатив
         """,
-        "score": "score similarity similarity_score label is_duplicate",
+        "score": """
+            score similarity similarity_score label is_duplicate ähnlichkeit similarité similitud
+            somiglianza
+        """,
         "label": """
-            label labels label_text category class intent topic kategorie thema categoría categoria
+            label_text label labels category class intent topic kategorie thema categoría categoria
             catégorie категория カテゴリ 类别 分类 카테고리 분류
         """,
         "relevance": """
@@ -47,6 +51,7 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         "split": "split",
         "text": """
             text content contents body page_content chunk section section_text paragraph article
+            sentence sentences utterance tweet review message
             inhalt abschnitt texto contenido testo contenuto texte contenu conteúdo tekst текст
             содержание テキスト 本文 内容 文本 正文 본문 내용 텍스트 نص טקסט
         """,
@@ -57,12 +62,20 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         "id": "id _id",
     }.items()
 }
-FLAGS: Final = frozenset(
-    ("clicked", "click", "relevant", "selected", "correct", "iscorrect", "isanswer", "accepted")
-)
+_SCORES = "rating bewertung note punkte puntuacion nota punteggio gold goldscore relatednessscore"
+RATINGS: Final = tuple(_SCORES.split())
+"""Names of a score where it stands beside two texts of one kind."""
+_CLICKS = """
+    clicked click clicks relevant selected correct iscorrect isanswer accepted purchased bought
+    geklickt angeklickt gekauft relevante pertinent clique clic clicado hizoclic comprado cliccato
+"""
+FLAGS: Final = frozenset(_CLICKS.split())
 """Names, as `plain` gives them, of columns that say whether a document answers, where all that is
 in them is yes and no.
 """
+_FIRST = "anchor sentence1 text1 question1 sentencea texta satz1 phrase1 frase1"
+ALIKE: Final = frozenset(_FIRST.split())
+"""Names, as `plain` gives them, of the first of two texts of one kind."""
 _NUMBERED_NEGATIVE = re.compile(r"(hard)?negative\d+")
 # around a column's name, byte order marks of joined files too
 BLANKS = " \t\r\n\f\v\xa0\u200b\ufeff"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -30,9 +30,10 @@ def pointers(tables: Sequence[Rows]) -> list[Pointer]:
     name says so best, and none where two say it as well, or none does.
     """
     found = list[Pointer]()
+    keys = [_keys(target) for target in tables]
     for source in tables:
-        for target in tables:
-            between = list(_between(source, target))
+        for target, ids in zip(tables, keys, strict=True):
+            between = list(_between(source, target, ids))
             if source is target:
                 found += between
                 continue
@@ -55,19 +56,20 @@ def plain_id(cell: str) -> str:
     return whole[1] if whole else cell.strip()
 
 
-def _between(source: Rows, target: Rows) -> Iterator[Pointer]:
-    for key in _keys(target.contents.cells):
-        ids = {id_in(record, key) for record in target}
+def _between(source: Rows, target: Rows, keys: Mapping[str, set[str]]) -> Iterator[Pointer]:
+    for key, ids in keys.items():
         for column, cells in source.contents.cells.items():
             if not (source is target and column == key) and _within(cells, ids):
                 yield Pointer(source, column, target, key)
 
 
-def _keys(cells: dict[str, list[str]]) -> Iterator[str]:
-    """The columns of single words that differ in every row."""
-    for name, values in cells.items():
-        if len(set(values)) == len(values) > 1 and all(map(_ID.fullmatch, values)):
-            yield name
+def _keys(target: Rows) -> dict[str, set[str]]:
+    """The ids in each column of single words that differ in every row."""
+    return {
+        name: {id_in(record, name) for record in target}
+        for name, values in target.contents.cells.items()
+        if len(set(values)) == len(values) > 1 and all(map(_ID.fullmatch, values))
+    }
 
 
 def _within(cells: Sequence[str], ids: set[str]) -> bool:

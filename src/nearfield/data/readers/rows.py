@@ -62,11 +62,13 @@ class Rows(ABC):
             try:
                 columns = columns_of(names, self.place, self.options, textless=textless)
             except UnknownColumnsError as error:
-                raise proposed(error, contents, textless) from None
-            named = {name for name in (columns.query, columns.positive) if name}
-            doubtful = contents.textless(named - set(self.options.columns().values()))
-            if not doubtful:
-                break
+                doubtful = self._doubtful(error.known.values())
+                if not doubtful:
+                    raise proposed(error, contents, textless) from None
+            else:
+                doubtful = self._doubtful((columns.query, columns.positive))
+                if not doubtful:
+                    break
             textless |= doubtful
         # a document without texts was stated: such rows point at others, which a score is not of
         if self.options.score is None and contents.textless({columns.positive or ""}):
@@ -76,6 +78,11 @@ class Rows(ABC):
         if columns.paired:
             texts = {name for name in (columns.positive, *columns.negatives) if name}
         return replace(columns, printed=columns.printed | _printed(self, texts - columns.printed))
+
+    def _doubtful(self, names: Iterable[str | None]) -> set[str]:
+        """Those of the columns that were taken by their names and hold no texts."""
+        stated = self.options.columns().values()
+        return self.contents.textless({name for name in names if name and name not in stated})
 
     def used(self) -> list[str]:
         """The columns that have a meaning; none as long as that is not known."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from nearfield.data.readers.lines import lines
-from nearfield.data.record import relevance_of
+from nearfield.data.record import Place, relevance_of
 from nearfield.errors import InputError
 
 _HEADER = ["query-id", "corpus-id", "score"]
@@ -20,7 +21,7 @@ def trec_judgements(path: Path) -> Iterator[tuple[str, str, int]]:
     """
     wanted = "4 fields apart by blanks: query, 0, document, relevance"
     rows = _counted(path, _fields(path, str.split), 4, wanted)
-    return _once(path, ((number, [row[0], row[2], row[3]]) for number, row in rows))
+    return once(path, ((number, [row[0], row[2], row[3]]) for number, row in rows))
 
 
 def beir_judgements(path: Path) -> Iterator[tuple[str, str, int]]:
@@ -32,7 +33,7 @@ def beir_judgements(path: Path) -> Iterator[tuple[str, str, int]]:
         "when its name ends in .qrels or .txt)"
     )
     rows = _fields(path, lambda line: [field.strip() for field in line.split("\t")])
-    return _once(path, _counted(path, _without_header(path, rows), 3, wanted))
+    return once(path, _counted(path, _without_header(path, rows), 3, wanted))
 
 
 def _fields(path: Path, split: Callable[[str], list[str]]) -> Fields:
@@ -62,9 +63,9 @@ def _without_header(path: Path, rows: Fields) -> Fields:
         yield number, fields
 
 
-def _once(path: Path, rows: Fields) -> Iterator[tuple[str, str, int]]:
-    """Each judgement once: a repeated one is left out. Raises InputError where two contradict each
-    other.
+def once(path: Place, rows: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[tuple[str, str, int]]:
+    """Each judgement once, of rows of a line number and query, document and relevance: a repeated
+    one is left out. Raises InputError where two contradict each other.
     """
     seen: dict[tuple[str, str], int] = {}
     for number, (query, document, value) in rows:

@@ -1,59 +1,87 @@
-"""BEIR's folder: corpus.jsonl, queries.jsonl, qrels/<split>.tsv."""
+"""BEIR's folder: corpus.jsonl, queries.jsonl, qrels/<split>.tsv; and the same in tables, as mteb
+and CoIR keep them on a hub: corpus/, queries/, and judgements in qrels/, default/ or data/.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from nearfield.data.cache import files_key
-from nearfield.data.collection import Collection
-from nearfield.data.columns import columns_of
+from nearfield.data.collection import ALL, Collection
+from nearfield.data.columns import columns_of, shortened
+from nearfield.data.readers.column_names import plain
 from nearfield.data.readers.jsonl import JsonLines
-from nearfield.data.readers.trec import beir_judgements, trec_judgements
+from nearfield.data.readers.rows import Rows
+from nearfield.data.readers.trec import beir_judgements, once, trec_judgements
+from nearfield.data.record import Record
+from nearfield.data.sources.hub import split_in
+from nearfield.data.sources.row_files import rows_of
 from nearfield.data.sources.source import Kind, Source, converted, name_of
 from nearfield.data.stream import Stream, document_stream
 from nearfield.data.writer import CollectionWriter
+from nearfield.errors import InputError
 from nearfield.store.inside import inside
 from nearfield.types.data_options import DataOptions
 from nearfield.types.role import QUERY
 
 CORPUS, QUERIES, QRELS = "corpus.jsonl", "queries.jsonl", "qrels"
+_QRELS = (".tsv", ".qrels", ".txt")
+_JUDGED = (QRELS, "default", "data")  # folders of tables of judgements
+_COLUMNS = (("queryid", "qid"), ("corpusid", "documentid", "docid"), ("score", "relevance"))
 
 
 class Beir(Source):
-    """Documents (_id, title, text, group), queries (_id, text, group) and a file of judgements for
-    each split.
+    """Documents (_id or id, title, text, group), queries (_id or id, text, group) and judgements,
+    in a file or table for each split.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        corpus: Sequence[Rows],
+        queries: Sequence[Rows],
+        judged: Sequence[Rows] = (),
+    ) -> None:
         super().__init__(name_of(folder), folder)
         self.folder = folder
-        self._corpus = JsonLines(folder / CORPUS)
-        self._queries = JsonLines(folder / QUERIES)
+        self._corpus = corpus
+        self._queries = queries
+        self._judged = judged
 
     def collection(self) -> Collection:
         """The folder's documents, queries and judgements."""
-        tables = [self.folder / CORPUS, self.folder / QUERIES]
+        read = [*self._corpus, *self._queries, *self._judged]
+        files = [file for rows in read for file in rows.files()]
         return converted(
             self.name,
             self._write,
-            key=lambda: files_key("beir", [*tables, *judgement_files(self.folder)]),
-            ids={"document": [self._corpus], "query": [self._queries]},
+            key=lambda: files_key("beir", [*files, *judgement_files(self.folder)]),
+            ids={"document": self._corpus, "query": self._queries},
         )
 
     def stream(self, role: str) -> Stream:
         """The documents or queries, as they are read."""
-        rows = self._queries if role == QUERY else self._corpus
+        tables = self._queries if role == QUERY else self._corpus
+        (rows, *others) = tables
+        if others or "_id" not in rows.names():
+            return super().stream(role)
         columns = columns_of(("_id", "title", "text"), rows.place)
         return document_stream(rows, columns, name=self.folder.name)
 
     def _write(self, writer: CollectionWriter) -> bool:
-        for row in self._corpus:
+        for row in chain.from_iterable(self._corpus):
             title = row.joined("title")
             group = row.joined("group")
-            writer.document(row.id("_id"), row.text("text"), title=title, group=group)
-        for row in self._queries:
-            writer.query(row.id("_id"), row.text("text"), group=row.joined("group"))
+            writer.document(_id(row), row.text("text"), title=title, group=group)
+        for row in chain.from_iterable(self._queries):
+            writer.query(_id(row), row.text("text"), group=row.joined("group"))
         write_judgements(self.folder, writer)
+        for table in self._judged:
+            split = split_in(Path(table.place)) or ALL
+            for query, document, relevance in _judgements(table):
+                writer.judgement(query, document, relevance, split)
         return False
 
 
@@ -65,7 +93,7 @@ def judgement_files(folder: Path) -> list[Path]:
     return [
         inside(folder, f"{QRELS}/{path.name}", path=folder / QRELS)
         for path in found
-        if path.suffix.lower() in (".tsv", ".qrels", ".txt")
+        if path.suffix.lower() in _QRELS
     ]
 
 
@@ -77,10 +105,59 @@ def write_judgements(folder: Path, writer: CollectionWriter) -> None:
             writer.judgement(query, document, relevance, path.stem)
 
 
+def _tables(folder: Path) -> tuple[list[Rows], list[Rows], list[Rows]]:
+    """The tables one or two folders deep: of the corpus and of queries, by the name of the file or
+    of its folder, and of judgements, in a folder of `_JUDGED` or called as a split.
+    """
+    corpus, queries, judged = list[Rows](), list[Rows](), list[Rows]()
+    files = sorted(path for depth in ("*/*", "*/*/*") for path in folder.glob(depth))
+    for path in files:
+        rows = rows_of(path) if path.is_file() and path.suffix not in _QRELS else None
+        called = (path.parent.name, path.name.partition(".")[0].partition("-")[0])
+        if rows is None:
+            continue
+        if "corpus" in called:
+            corpus.append(rows)
+        elif "queries" in called:
+            queries.append(rows)
+        elif called[0] in _JUDGED or split_in(path):
+            judged.append(rows)
+    return corpus, queries, judged
+
+
+def _id(row: Record) -> str:
+    return row.id("id" if "id" in row.values and "_id" not in row.values else "_id")
+
+
+def _judgements(rows: Rows) -> Iterator[tuple[str, str, int]]:
+    """Query, document and relevance of each row of a table. Raises InputError where it has none."""
+    names = {plain(name): name for name in rows.names()}
+    query, document, score = (
+        next((names[key] for key in keys if key in names), None) for keys in _COLUMNS
+    )
+    if query is None or document is None or score is None:
+        raise InputError(
+            f"has columns {shortened(names.values())}; wanted query-id, corpus-id and score",
+            path=rows.place,
+        )
+    return once(
+        rows.place,
+        ((row.line, [row.id(query), row.id(document), row.values[score]]) for row in rows),
+    )
+
+
 def _recognise(given: object, options: DataOptions) -> Beir | None:
-    if isinstance(given, Path) and (given / CORPUS).is_file():
-        return Beir(given)
-    return None
+    if not isinstance(given, Path):
+        return None
+    if (given / CORPUS).is_file():
+        return Beir(given, [JsonLines(given / CORPUS)], [JsonLines(given / QUERIES)])
+    if not given.is_dir():
+        return None
+    corpus, queries, judged = _tables(given)
+    return Beir(given, corpus, queries, judged) if corpus and queries else None
 
 
-BEIR = Kind(f"a BEIR folder ({CORPUS}, {QUERIES}, {QRELS}/)", _recognise)
+BEIR = Kind(
+    f"a BEIR folder ({CORPUS}, {QUERIES}, {QRELS}/, or tables in corpus/, queries/, {QRELS}/)",
+    _recognise,
+)

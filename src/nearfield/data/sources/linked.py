@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from nearfield.data.cache import files_key
 from nearfield.data.collection import Collection
-from nearfield.data.columns import Columns
+from nearfield.data.columns import Columns, columns_of
 from nearfield.data.readers.column_names import KEYS, plain
 from nearfield.data.readers.lines import reading
-from nearfield.data.readers.pointers import pointers
+from nearfield.data.readers.pointers import Pointer, pointers
 from nearfield.data.readers.rows import Rows
 from nearfield.data.sources.row_files import rows_of
 from nearfield.data.sources.row_links import Links, write_links
@@ -18,17 +19,22 @@ from nearfield.data.writer import CollectionWriter
 from nearfield.errors import InputError
 from nearfield.types.data_options import DataOptions
 
+_MOST_TABLES = 8
 _MOST = 1 << 31  # bytes of files that are read to see what they are
 
 
 class LinkedTables(Source):
-    """A table of judgements or clicks, one of documents, and maybe one of queries."""
+    """A table of judgements or clicks, one of documents, and maybe one of queries; others beside
+    them, as in a whole export, are not used.
+    """
 
     def __init__(self, folder: Path, tables: list[Rows], links: Links) -> None:
         super().__init__(name_of(folder), folder)
         self._tables = tables
         self._links = links
-        self.read_as = str(links)
+        used = links.tables()
+        others = [Path(rows.place).name for rows in tables if rows not in used]
+        self.read_as = "; not used: ".join(filter(None, (str(links), ", ".join(others))))
 
     def collection(self) -> Collection:
         """All documents and queries, and the judgements between them."""
@@ -50,50 +56,65 @@ def _recognise(given: object, options: DataOptions) -> LinkedTables | None:
         if sum(file.stat().st_size for file in files) > _MOST:
             return None
     tables = [rows for file in files if (rows := rows_of(file)) is not None]
-    if not 2 <= len(tables) <= 3:
+    if not 2 <= len(tables) <= _MOST_TABLES:
         return None
-    links = _links(tables)
-    if links is None:
-        return None
-    return LinkedTables(given, tables, links)
-
-
-def _links(tables: list[Rows]) -> Links | None:
-    """The links of the table that points at all others, where they are certain."""
     found = [each for each in pointers(tables) if each.source is not each.target]
-    for own in tables:
-        out = [each for each in found if each.source is own]
-        documents = [each for each in out if _documents(each.target) is not None]
-        queries = [
-            each
-            for each in out
-            if plain(Path(each.target.place).name.partition(".")[0]) in KEYS["query"]
-        ]
-        if len(tables) == 3 == len(out) + 1 and len(queries) == 1:
-            to = next(each for each in out if each is not queries[0])
-            columns = _documents(to.target)
-            text = _query(queries[0].target)
-            if columns is not None and text is not None:
-                return Links(to, columns, text, queries[0])
-        text = _query(own)
-        if len(tables) == 2 and len(documents) == 1 and text is not None:
-            columns = _documents(documents[0].target)
-            if columns is not None:
-                return Links(documents[0], columns, text)
+    if not found:
+        return None
+    links = _links(tables, found, options)
+    if len(links) == 1:
+        return LinkedTables(given, tables, links[0])
+    error = _uncertain(given, links, found)
+    if error is not None:
+        raise error
     return None
 
 
-def _documents(rows: Rows) -> Columns | None:
-    """What the columns of documents mean; None where the rows are none."""
+def _links(tables: list[Rows], found: list[Pointer], options: DataOptions) -> list[Links]:
+    """The links of each table that points at documents: with a table of queries, where there is
+    one, else with a query in the table itself.
+    """
+    between, within = list[Links](), list[Links]()
+    for own in tables:
+        out = [each for each in found if each.source is own]
+        asked = [each for each in out if _called_queries(each.target)]
+        for to in out:
+            columns = _documents(to.target, options.document)
+            if columns is None or to in asked:
+                continue
+            text = _query(own, options.query)
+            if len(asked) == 1:
+                text = _query(asked[0].target, options.query)
+                if text is not None:
+                    between.append(Links(to, columns, text, asked[0]))
+            elif text is not None:
+                within.append(Links(to, columns, text))
+    return between or within
+
+
+def _called_queries(rows: Rows) -> bool:
+    return plain(Path(rows.place).name.partition(".")[0]) in KEYS["query"]
+
+
+def _documents(rows: Rows, stated: str | None) -> Columns | None:
+    """What the columns of documents mean, by what was stated where they have such a column; None
+    where the rows are no documents.
+    """
     try:
-        return None if rows.layout.paired else rows.layout
+        if stated in rows.names():
+            columns = columns_of(rows.names(), rows.place, DataOptions(document=stated))
+        else:
+            columns = rows.layout
     except InputError:
         return None
+    return None if columns.paired else columns
 
 
-def _query(rows: Rows) -> str | None:
-    """The column of queries, by its name or as the only one of texts."""
+def _query(rows: Rows, stated: str | None) -> str | None:
+    """The column of queries: as stated, by its name, or as the only one of texts."""
     names = rows.names()
+    if stated is not None:
+        return stated if stated in names else None
     textless = rows.contents.textless(names)
     for meaning in ("query", "text"):
         named = [name for name in names if plain(name) in KEYS[meaning] and name not in textless]
@@ -101,6 +122,29 @@ def _query(rows: Rows) -> str | None:
             return named[0]
     texts = [profile.name for profile in rows.contents.profiles]
     return texts[0] if len(texts) == 1 else None
+
+
+def _uncertain(folder: Path, links: list[Links], found: list[Pointer]) -> InputError | None:
+    """The error for tables of which more than one may hold the documents, or whose columns of texts
+    are not certain, with what to state; None where they hold no texts.
+    """
+    if links:
+        ways = "; or ".join(map(str, links))
+        return InputError(f"its tables can be read as: {ways}. Take one of them out", path=folder)
+    for to in found:
+        asked = to.source.contents.profiles
+        answers = to.target.contents.profiles
+        if asked and answers:
+            query = min(asked, key=lambda profile: (-round(profile.questions), profile.length))
+            document = max(answers, key=lambda profile: profile.length)
+            names = f"--query {shlex.quote(query.name)} --document {shlex.quote(document.name)}"
+            return InputError(
+                f"{Path(to.source.place).name} points at {Path(to.target.place).name} by "
+                f"{to.column!r}; which columns are the texts is not certain. By their contents, "
+                f"say: {names}",
+                path=folder,
+            )
+    return None
 
 
 LINKED = Kind("a folder of tables that point at each other by ids", _recognise)

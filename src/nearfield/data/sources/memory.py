@@ -94,4 +94,5 @@ MEMORY = Kind(
     "a list of strings and images, a list of dicts, a table (pandas, polars, Arrow, Hugging Face "
     "datasets), a dict of them by split (train, dev, test)",
     _recognise,
+    ("object",),
 )

@@ -57,7 +57,8 @@ def _split(path: Path) -> str:
 
 
 ROW_FILES = Kind(
-    f"a file or train/dev/test files ending in {', '.join(FORMATS)} (also with "
-    f"{' or '.join(PACKED)} behind), {SCHEME}owner/name[/config][:split]",
+    f"a file, or a folder of files called train, dev, test, ending in {', '.join(FORMATS)} (also "
+    f"with {' or '.join(PACKED)} behind), or {SCHEME}owner/name[/config][:split]",
     _recognise,
+    ("file", "folder", "object"),
 )

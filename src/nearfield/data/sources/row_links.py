@@ -30,7 +30,20 @@ class Links(NamedTuple):
             said += f"{self.query!r} is the query"
         else:
             said += f"{self.queries.column!r} is of {_name(self.queries.target)}"
-        return f"{said}, {self.documents.column!r} of {_name(self.documents.target)}"
+        relevance = self.relevance
+        how = "every row is of a relevant one" if relevance is None else f"{relevance!r} says which"
+        return f"{said}, {self.documents.column!r} of {_name(self.documents.target)}; {how}"
+
+    def tables(self) -> list[Rows]:
+        """The tables that are read."""
+        asked = [] if self.queries is None else [self.queries.target]
+        return [self.documents.source, self.documents.target, *asked]
+
+    @property
+    def relevance(self) -> str | None:
+        """The column that says which documents are relevant."""
+        names = self.documents.source.names()
+        return next((name for name in names if plain(name) in _RELEVANCE), None)
 
 
 def write_links(links: Links, writer: CollectionWriter) -> None:
@@ -58,7 +71,7 @@ def write_links(links: Links, writer: CollectionWriter) -> None:
         for record in asked.target:
             writer.query(id_in(record, asked.key), record.text(links.query))
         queries = [id_in(record, asked.column) for record in rows]
-    relevance = next((name for name in own.names() if plain(name) in _RELEVANCE), None)
+    relevance = links.relevance
     judged = dict[tuple[str, str], int]()
     for query, record in zip(queries, rows, strict=True):
         value = 1 if relevance is None else record.values[relevance]

@@ -13,6 +13,7 @@ from typing import Final
 from nearfield.data.collection import ALL
 from nearfield.data.columns import Columns, shortened
 from nearfield.data.printed_list import printed_list
+from nearfield.data.readers.delimited import SEPARATORS
 from nearfield.data.readers.rows import Rows, looks_printed
 from nearfield.data.record import Record, relevance_of
 from nearfield.data.writer import CollectionWriter, PairsWriter
@@ -20,6 +21,7 @@ from nearfield.errors import InputError
 
 # a decimal comma; 1,234 may be a thousand
 _COMMA = re.compile(r"[+-]?(0?,\d+|\d+,(?!\d{3}$)\d+)")
+_ANY_COMMA = re.compile(r"[+-]?\d*,\d+")
 _FLAGS: Final = {"true": 1.0, "false": 0.0}
 
 
@@ -53,16 +55,39 @@ def write_collection(tables: Sequence[Rows], writer: CollectionWriter) -> bool:
 
 
 def write_pairs(rows: Rows, writer: PairsWriter) -> None:
-    """Write the rows to `writer`; a row with several positives is as many pairs."""
+    """Write the rows to `writer`; a row with several positives is as many pairs. Where a column
+    says which documents are relevant, those that are not are negatives of each of their query's
+    pairs.
+    """
     columns = rows.layout
     if columns.query is None:
         raise InputError("holds documents; pairs need a query and a positive", path=rows.place)
+    if columns.relevance is not None:
+        _write_judged(rows, writer, columns)
+        return
+    commas = columns.score is not None and _decimal_commas(rows, columns.score)
     for record in rows:
         query = record.text(columns.query)
-        score = None if columns.score is None else _score(record, columns.score)
+        score = None if columns.score is None else _score(record, columns.score, commas=commas)
         negatives = _negatives(record, columns)
         for positive in _positives(record, columns):
             writer.pair(query, positive, negatives=negatives, score=score)
+
+
+def _write_judged(rows: Rows, writer: PairsWriter, columns: Columns) -> None:
+    """Write the pairs of rows that are judged, by query; one without a relevant document has no
+    pair.
+    """
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    for record in rows:
+        positives, negatives = found.setdefault(record.text(columns.query or ""), ([], []))
+        value = record.values.get(columns.relevance)
+        relevant = relevance_of(value, record.place, record.line) > 0
+        (positives if relevant else negatives).extend(_positives(record, columns))
+        negatives += _negatives(record, columns)
+    for query, (positives, negatives) in found.items():
+        for positive in dict.fromkeys(positives):
+            writer.pair(query, positive, negatives=list(dict.fromkeys(negatives)))
 
 
 class _Collected:
@@ -152,12 +177,22 @@ def _several(record: Record, column: str, columns: Columns) -> list[str]:
     )
 
 
-def _score(record: Record, column: str) -> float:
+def _decimal_commas(rows: Rows, column: str) -> bool:
+    """Whether the commas of a column are decimal ones, also where three digits follow: another cell
+    says so, or the separator, which programs change where a comma is a decimal one.
+    """
+    cells = rows.contents.cells.get(column, ())
+    semicolons = rows.read_as().get("separator") == SEPARATORS[";"]
+    return semicolons or any(_COMMA.fullmatch(cell) for cell in cells)
+
+
+def _score(record: Record, column: str, *, commas: bool) -> float:
     value = record.values.get(column)
     number = value
     if isinstance(value, str):
         number = _FLAGS.get(value.strip().lower(), value)
-        if _COMMA.fullmatch(value.strip()):
+        pattern = _ANY_COMMA if commas else _COMMA
+        if pattern.fullmatch(value.strip()):
             number = value.replace(",", ".")
     score = math.nan
     if isinstance(number, numbers.Real) or (isinstance(number, str) and "_" not in number):

@@ -67,13 +67,15 @@ class Source(ABC):
 
 class Kind(NamedTuple):
     """A kind of source: what an error says is accepted, and `recognise(given, options)`, which
-    gives None for anything else. A kind without columns leaves the options unread.
+    gives None for anything else. A kind without columns leaves the options unread. It `takes` a
+    file, a folder or an object.
 
     `given` is the path of a file or folder that exists, or an object.
     """
 
     wanted: str
     recognise: Callable[[Any, DataOptions], Source | None]
+    takes: Sequence[str] = ("folder",)
 
 
 def name_of(path: Path) -> str:

@@ -51,4 +51,4 @@ def _between_tabs(lines: TextLines) -> bool:
     return "\t" in "".join(first[:1]) and (named or len(counts) == 1)
 
 
-LINES = Kind("a .txt file with a text on each line, or a table between tabs", _recognise)
+LINES = Kind("a .txt file with a text on each line, or a table between tabs", _recognise, ("file",))

@@ -9,14 +9,18 @@ TASKS: Registry[type[Task]] = Registry(
     "task",
     {
         "retrieval": "nearfield.evaluate.tasks.retrieval:Retrieval",
-        "reranking": "nearfield.evaluate.tasks.reranking:Reranking",
+        "instruction-following": (
+            "nearfield.evaluate.tasks.instruction_following:InstructionFollowing"
+        ),
         "pair-classification": ("nearfield.evaluate.tasks.pair_classification:PairClassification"),
+        "reranking": "nearfield.evaluate.tasks.reranking:Reranking",
         "similarity": "nearfield.evaluate.tasks.similarity:Similarity",
         "bitext": "nearfield.evaluate.tasks.bitext:Bitext",
         "classification": "nearfield.evaluate.tasks.classification:Classification",
         "zero-shot": "nearfield.evaluate.tasks.zero_shot:ZeroShot",
         "image-to-text": "nearfield.evaluate.tasks.image_to_text:ImageToText",
         "clustering": "nearfield.evaluate.tasks.clustering:Clustering",
+        "spans": "nearfield.evaluate.tasks.spans:Spans",
         "summarisation": "nearfield.evaluate.tasks.summarisation:Summarisation",
         "word-analogies": "nearfield.evaluate.tasks.word_analogies:WordAnalogies",
         "word-similarity": "nearfield.evaluate.tasks.word_similarity:WordSimilarity",

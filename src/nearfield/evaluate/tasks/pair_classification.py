@@ -26,6 +26,15 @@ class PairClassification(GoldPairs):
     kinds: ClassVar = {"AP": AveragePrecision, "F1": BestF1, "Accuracy": BestAccuracy}
     roles = ("similarity",)
 
+    def __init__(self, pairs: Pairs) -> None:
+        super().__init__(pairs)
+        texts = len(set(pairs.queries))
+        if texts * 2 <= len(pairs):
+            self.notes = (
+                f"{len(pairs):,} pairs have {texts:,} different first texts; if these are queries "
+                "with candidates to put in order, name the task reranking",
+            )
+
     @classmethod
     def of(
         cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""

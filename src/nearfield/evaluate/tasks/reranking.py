@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from nearfield.data.open import open_pairs
 from nearfield.data.pairs import Pairs
@@ -38,22 +39,25 @@ class Reranking(EncodedTask):
     """
 
     name = "reranking"
-    takes = "rows of query, positive and negatives"
+    takes = "rows of query, positive and negatives, or of query, document and its relevance"
     item = "query"
     measures = ("AP@1000", "RR@10", "nDCG@10")
     read = staticmethod(open_pairs)
 
     def __init__(self, pairs: Pairs) -> None:
-        self.collection = pairs.name
+        self.hold(pairs.name, pairs.called, _candidates(pairs))
+
+    def hold(self, name: str, where: str, found: Mapping[str, Mapping[str, int]]) -> None:
+        """Keep the candidates of each query and their grades, by their texts."""
+        self.collection = name
         self.split = "pairs"
-        self.where = pairs.called
-        found = _candidates(pairs)
+        self.where = where
         self.queries = list(found)
-        documents = sorted({text for texts, _ in found.values() for text in texts})
+        documents = sorted({text for own in found.values() for text in own})
         place = {text: at for at, text in enumerate(documents)}
         self.candidates = [
-            (np.array([place[text] for text in texts]), np.array(grades))
-            for texts, grades in found.values()
+            (np.array([place[text] for text in own]), np.array([*own.values()]))
+            for own in found.values()
         ]
         self.document_ids = tuple(map(str, range(len(documents))))
         self.documents = len(documents)
@@ -65,12 +69,14 @@ class Reranking(EncodedTask):
     def of(
         cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
     ) -> Reranking | None:
-        """On opened pairs, some of which have negatives and none a score."""
-        if not isinstance(data, Pairs) or data.scored:
+        """On opened pairs, some of which have negatives, or a score of two values."""
+        if not isinstance(data, Pairs):
             return None
-        if any(data.table["negatives"].to_pylist()):
-            return cls(data)
-        return None
+        if data.scored:
+            judged = len(np.unique(data.table["score"].to_numpy())) == 2
+        else:
+            judged = any(data.table["negatives"].to_pylist())
+        return cls(data) if judged else None
 
     def role_of(self, part: int, contract: Contract) -> Role:
         """Queries and documents, as in a search."""
@@ -112,7 +118,7 @@ class Reranking(EncodedTask):
             queries[at : at + 1].scores(documents[rows])[0]
             for at, (rows, _) in enumerate(self.candidates)
         ]
-        return self._measured(scores, measures)
+        return self.measured(scores, measures)
 
     def _judged(self, scorer: PairScorer, measures: Sequence[str], bars: Bars) -> Measured:
         pairs: tuple[Positions, Positions] = (
@@ -125,10 +131,11 @@ class Reranking(EncodedTask):
             scores = scorer.score_at(self.queries, self.texts, pairs, progress=progress)
         ends = np.cumsum([len(rows) for rows, _ in self.candidates])[:-1]
         seen = int(scorer.trained_on.seen(self.queries).sum())
-        found = self._measured(np.split(scores, ends), measures)
+        found = self.measured(np.split(scores, ends), measures)
         return Measured(scorer.name, scorer.name, found, trained_on=seen)
 
-    def _measured(self, scores: Sequence[Any], measures: Sequence[str]) -> Mapping[str, Floats]:
+    def measured(self, scores: Sequence[Any], measures: Sequence[str]) -> Mapping[str, Floats]:
+        """The measures of each query's candidates, in the order of their scores."""
         # as deep as a measure looks; a list of candidates may be shorter
         deepest = min(max(map(cutoff, measures)), len(self.document_ids))
         shape = len(scores), max(deepest, *map(len, scores))
@@ -145,15 +152,20 @@ class Reranking(EncodedTask):
         return {name: each.values for name, each in found.items()}
 
 
-def _candidates(pairs: Pairs) -> dict[str, tuple[list[str], list[int]]]:
-    """Each query's candidates and whether each is a positive one; a text that is both is one."""
+def _candidates(pairs: Pairs) -> dict[str, dict[str, int]]:
+    """Each query's candidates and whether each is a positive one, by a score one of the higher; a
+    text that is both is one.
+    """
+    lowest = pc.min(pairs.table["score"]).as_py()
     grades: dict[str, dict[str, int]] = {}
     for row in pairs.table.to_pylist():
         own = grades.setdefault(row["query"], {})
         for text in row["negatives"] or ():
             own.setdefault(text, 0)
-        own[row["positive"]] = 1
-    return {query: (list(own), list(own.values())) for query, own in grades.items()}
+        if row["score"] is None or row["score"] > lowest:
+            own[row["positive"]] = 1
+        own.setdefault(row["positive"], 0)
+    return grades
 
 
 def _scores_pairs(model: object) -> bool:

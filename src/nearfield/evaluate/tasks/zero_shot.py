@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nearfield.errors import InputError
 from nearfield.evaluate.labelled_task import LabelledTask, numbered
 from nearfield.evaluate.task import Floats
 from nearfield.similarity.embeddings import Embeddings
@@ -29,6 +30,11 @@ class ZeroShot(LabelledTask):
     def prepare(self) -> None:
         """Write out the labels."""
         names = sorted(set(self.data.train.labels) | set(self.data.test.labels))
+        if all(name.isdecimal() for name in names):
+            raise InputError(
+                f"{self.where}: the labels are numbers, as {names[0]!r}; zero-shot compares texts "
+                "with the names of labels, which a column label_text may hold"
+            )
         self.gold = numbered(self.texts.labels, names)
         self.templates = self.data.templates or ("{}",)
         written = [name.replace("_", " ") for name in names]

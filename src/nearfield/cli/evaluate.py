@@ -201,7 +201,8 @@ def evaluate(
     _show(comparison, named=bool(measures))
     for path in filter(None, (report, run_folder)):
         err.print(f"written: {path}", highlight=False)
-    show_next(_next(comparison, models, shlex.quote(on) + RESTATED.get()))
+    named = f" --task {task}" if task else ""
+    show_next(_next(comparison, models, shlex.quote(on) + RESTATED.get(), named))
 
 
 def _grid(dims: str, dtype: str) -> tuple[tuple[float, ...], tuple[str, ...]]:
@@ -255,9 +256,9 @@ def _write_page(
     write_evaluation(page, comparison, found)
 
 
-def _next(comparison: Comparison, models: list[str], data: str) -> str:
+def _next(comparison: Comparison, models: list[str], data: str, task: str) -> str:
     """Tune the best model of texts that has vectors; without one, the details. `data` is quoted and
-    followed by the options by which it is read.
+    followed by the options by which it is read, `task` the option that was given, if any.
     """
     from nearfield.encoders.spec import ModelSpec
     from nearfield.formats.towers.find import image_layout
@@ -267,7 +268,7 @@ def _next(comparison: Comparison, models: list[str], data: str) -> str:
     tunable = [row.model for row in comparison.rows if row.storage and row.model in specs]
     if comparison.task == "retrieval" and tunable:
         return f"nearfield tune {shlex.quote(specs[tunable[0]])} --on {data}"
-    return f"nearfield evaluate {shlex.join(models)} --on {data} --details"
+    return f"nearfield evaluate {shlex.join(models)} --on {data}{task} --details"
 
 
 def _show(comparison: Comparison, *, named: bool) -> None:

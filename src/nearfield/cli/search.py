@@ -300,11 +300,19 @@ def _made_of(found: Explanation) -> str:
 
 
 def _summed(part: str, matches: list[Match]) -> str:
-    """The largest matches of a part of a score as a sum, in brackets where the part has a name."""
-    largest = sorted(matches, key=lambda match: -match.score)
-    rest = largest[SHOWN_MATCHES:]
-    shown = [f"{match.name} {match.score:.4f}" for match in largest[:SHOWN_MATCHES]]
+    """The largest matches of a part of a score as a sum, those of one name together, in brackets
+    where the part has a name.
+    """
+    scores: dict[str, list[float]] = {}
+    for match in matches:
+        scores.setdefault(match.name, []).append(match.score)
+    largest = sorted(scores.items(), key=lambda each: -sum(each[1]))
+    shown = []
+    for name, own in largest[:SHOWN_MATCHES]:
+        times = f" x{len(own)}" if len(own) > 1 else ""
+        shown.append(f"{name}{times} {sum(own):.4f}")
+    rest = [score for _, own in largest[SHOWN_MATCHES:] for score in own]
     if rest:
-        shown.append(f"{len(rest)} more {sum(match.score for match in rest):.4f}")
+        shown.append(f"{len(rest)} more {sum(rest):.4f}")
     total = " + ".join(shown)
     return f"{part} ({total})" if part else total

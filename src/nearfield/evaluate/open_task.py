@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import warnings
 from collections.abc import Sequence
@@ -18,38 +19,75 @@ from nearfield.evaluate.task import DEFAULT, Options, Task
 from nearfield.evaluate.tasks import TASKS
 from nearfield.types.finding import ERROR
 
+log = logging.getLogger(__name__)
+
 
 def open_task(
     data: object, task: str | None = None, *, options: Options = DEFAULT, models: Sequence[Any] = ()
 ) -> Task:
     """The task called `task` on `data`, or where that is None, the first that takes the data.
 
-    `data` is a source such as a path, what one opens to, or a task, which is given back. Errors
-    that the data doctor finds in a source become warnings: they may mislead a measurement and do
-    not prevent it.
+    `data` is a source such as a path, a table or a list of dicts, what one opens to, or a task,
+    which is given back. Errors that the data doctor finds in files become warnings: they may
+    mislead a measurement and do not prevent it.
     Raises InputError for an unknown task, data that it does not take, and options without a
     meaning for it.
     """
     if isinstance(data, Task):
         return data
-    source = ""
-    if isinstance(data, str | Path):
-        source = str(data)
-        data = _opened(data) if task is None else TASKS[task].read(data)
-        _warn_of_errors(data, source)
-    for name in TASKS if task is None else [task]:
-        found = TASKS[name].of(data, options, models=models, source=source)
-        if found is not None:
-            return _checked(found, options)
+    source = str(data) if isinstance(data, str | Path) else ""
+    found = None if source else _first(data, task, options, models, source)
+    if found is None:
+        data = _opened(data) if task is None else _read(data, task)
+        if source:
+            _warn_of_errors(data, source)
+        found = _first(data, task, options, models, source)
+    if found is not None:
+        if task is None and source:
+            _say(source, data, found)
+        return _checked(found, options)
     wanted = f"any task ({', '.join(TASKS)}); name one"
     if task is not None:
         wanted = f"the task {task}, which takes {TASKS[task].takes}"
     raise InputError(f"{source or type(data).__name__}: is not data for {wanted}")
 
 
-def _opened(source: str | Path) -> object:
+def _first(
+    data: object, task: str | None, options: Options, models: Sequence[Any], source: str
+) -> Task | None:
+    """The named task, or the first of all, that takes what was opened."""
+    for name in TASKS if task is None else [task]:
+        found = TASKS[name].of(data, options, models=models, source=source)
+        if found is not None:
+            return found
+    return None
+
+
+def _read(data: Any, task: str) -> object:
+    """What the task makes of a source."""
+    if TASKS[task].of_files and not isinstance(data, str | Path):
+        raise InputError(
+            f"the data is of type {type(data).__name__}; wanted the path of {TASKS[task].takes} "
+            f"for the task {task}"
+        )
+    return TASKS[task].read(data)
+
+
+def _opened(source: object) -> object:
     """What the source holds: texts with labels where it has them, else pairs or a collection."""
     return recognise(source).labelled() or open_data(source)
+
+
+def _say(source: str, data: object, task: Task) -> None:
+    """Log what a source was taken for, unless it is a collection, which nothing else is."""
+    if isinstance(data, Collection):
+        return
+    without = ""
+    if isinstance(data, Pairs) and data.scored:
+        without = ", --score '' says that there is no score"
+    log.info(
+        f"{source} is taken for {task.takes} (the task {task.name}); --task names another{without}"
+    )
 
 
 def _checked(task: Task, options: Options) -> Task:

@@ -107,8 +107,10 @@ class Task(ABC):
     where: str
     """What errors call the data."""
     notes: tuple[str, ...] = ()
-    read: ClassVar[staticmethod[[str | Path], Any]] = staticmethod(open_data)
+    read: ClassVar[staticmethod[[Any], Any]] = staticmethod(open_data)
     """Opens a source."""
+    of_files: ClassVar[bool] = False
+    """Whether a source is a file or a folder, and no table in memory."""
     queries: Sequence[str] = ()
     """The texts that a model may have been trained on."""
 

@@ -32,8 +32,9 @@ def decision_page(chosen: Chosen, command: str) -> str:
         "\n".join(f"- {line}" for line in _changes(table, table.decision)),
         "## Again",
         f"```bash\n{command}\n```",
-        *(f"Note: {_cell(note)}" for note in table.notes),
     ]
+    if table.notes:
+        parts += ["## Notes", "\n".join(f"- {_cell(note)}" for note in table.notes)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -58,7 +59,7 @@ def _figures(chosen: Chosen) -> Iterator[str]:
             size(row.bytes_per_document),
             speed(row.query_milliseconds),
             f"{price.per_thousand_documents:.3g}" if price else "0",
-            _cell(chosen.licences.get(row.model) or "not stated"),
+            _cell(chosen.licences.get(row.model, "–") or "not stated"),
         )
         yield f"| {' | '.join(cells)} |"
 

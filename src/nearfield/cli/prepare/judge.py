@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import Json, emit_json, err, out, progress_bar
+from nearfield.cli.console import Json, emit_json, err, out, progress_bar, show_next
 from nearfield.cli.evaluate import On
 from nearfield.cli.opened import model_names
 from nearfield.cli.prepare.synthesise import Price, price_of
@@ -104,7 +105,8 @@ def judge(
         items = pool(models, on, queries=queries, k=k, most=most, seed=seed, bars=progress_bar)
         if form:
             write_form(to, items, judge)
-            err.print(f"written: {to}", highlight=False)
+            err.print(f"written: {to}; fill in the column relevance", highlight=False)
+            show_next(f"nearfield judge --on {shlex.quote(on)} --to {shlex.quote(str(to))}")
             return
         assessor = Assessor(items, judgements, with_ or judge, highest=grades)
         if with_ is None:

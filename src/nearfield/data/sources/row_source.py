@@ -11,7 +11,6 @@ from nearfield.data.cache import files_key, through_cache
 from nearfield.data.collection import Collection
 from nearfield.data.labelled import Labelled
 from nearfield.data.pairs import Pairs
-from nearfield.data.readers.column_names import ALIKE, plain
 from nearfield.data.readers.rows import Rows, unused_columns
 from nearfield.data.record import Place
 from nearfield.data.sources.row_links import own_links, write_links
@@ -90,7 +89,6 @@ class RowSource(Source):
         rows = self.tables[0] if len(self.tables) == 1 else self._scored_table()
         source = str(rows.place)
         unused = unused_columns(rows)
-        self._say_scored(rows)
 
         def make(folder: Path | None) -> Pairs:
             writer = PairsWriter(self.name, folder, source=source)
@@ -127,18 +125,6 @@ class RowSource(Source):
             return None
         files = [file for rows in tables for file in rows.files()]
         return lambda: files_key(f"{kind} {tables[0].options.given()}", files)
-
-    def _say_scored(self, rows: Rows) -> None:
-        """Log what a score is taken for beside a query and its document, of which it may say
-        something else, such as how content somebody was.
-        """
-        columns = rows.layout
-        if columns.score is None or plain(columns.query or "") in ALIKE:
-            return
-        log.info(
-            f"{self.place}: {columns.score!r} is taken for how alike {columns.query!r} and "
-            f"{columns.positive!r} are; --score '' says that it is something else"
-        )
 
     def _scored_table(self) -> Rows:
         """The test table of those that have scores, or the only one; the log says which."""

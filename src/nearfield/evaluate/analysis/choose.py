@@ -106,13 +106,16 @@ def _parts(split: Split, seed: int) -> Iterator[Split]:
     order = rng.permutation(len(split.query_ids)).tolist()
     fill = rng.permutation(_documents(split)).tolist()
     found = bm25_system(split).ranking
+    before = 0
     for share in PARTS:
         if share == 1:
             yield split
             continue
         part = sampled(split, share, order, fill, found)
-        if _documents(part) < _documents(split):
+        # of a small collection the next part may be no larger
+        if before < _documents(part) < _documents(split):
             yield part
+        before = _documents(part)
 
 
 def sampled(
@@ -185,8 +188,9 @@ def _chosen(
     work = sum(each.seconds for each in encoders.values()) / max(everything, 1e-9)
     licences = {name: each.contract.terms.licence or "" for name, each in encoders.items()}
     words = (*table.decision.words, *_runner_up_in_words(table, rounds, model, runner_up))
+    compared = f"{plural(len(encoders), 'model')} compared in {plural(len(rounds), 'round')}"
     read = f"{count(100 * work)} % of the time of encoding everything with every model"
-    words += (f"{plural(len(encoders), 'model')} compared in {len(rounds)} rounds, in {read}.",)
+    words += (f"{compared}, in {read}.",)
     return Chosen(tuple(rounds), table, runner_up, words, shares, work, licences)
 
 

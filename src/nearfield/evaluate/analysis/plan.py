@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from nearfield.encoders.remote.known import contract_of, price_of
 from nearfield.encoders.spec import ModelSpec
 from nearfield.errors import InputError
 from nearfield.evaluate.encode_pass import TIMED, speed_of
+from nearfield.evaluate.encoders import row_names
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.evaluation.plan import Load, Planned
@@ -48,13 +50,13 @@ def plan(
     sample = [texts[int(at)] for at in drawn]
     asked = list(collection.query_texts[:TIMED]) or [text[:100] for text in sample[:TIMED]]
     found = []
-    for model in models:
+    for name, model in row_names(models).items():
         address = Address.parse(ModelSpec.parse(model).name)
         if address is not None:
             found.append(_behind_api(model, address, sample, asked, want))
             continue
-        with bars(f"measuring {model}"):
-            found.append(_here(model, sample, asked, want))
+        with bars(f"measuring {name}"):
+            found.append(replace(_here(model, sample, asked, want), model=name))
     return found
 
 

@@ -43,6 +43,7 @@ class Spans(Task):
     measures = ("R@10", "P@10", "R@1", "P@1")
     options: ClassVar[frozenset[str]] = Retrieval.options - {"split", "run_folder", "keep_own"}
     read = staticmethod(open_spans)
+    of_files = True
 
     def __init__(self, data: SpanData) -> None:
         self.data = data

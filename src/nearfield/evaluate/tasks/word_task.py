@@ -23,6 +23,7 @@ class WordTask(Task):
     the same items.
     """
 
+    of_files = True
     test: ClassVar[type]
     unknown: ClassVar[str]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nearfield.data.columns import shortened
 from nearfield.data.open import recognise
 from nearfield.data.readers.column_names import plain
+from nearfield.data.readers.rows import strict
 from nearfield.data.record import relevance_of
 from nearfield.errors import InputError
 
@@ -39,14 +40,16 @@ def open_instructed(source: object) -> Instructed:
         columns = rows.layout
         names = {plain(name): name for name in rows.names()}
         instruction = names.get(INSTRUCTION)
+        query = columns.query
+        document = columns.positive
         relevance = columns.relevance or columns.score
-        if instruction in (None, columns.query) or relevance is None:
+        if not (query and document and instruction and relevance) or instruction == query:
             break
-        for record in rows:
-            own = queries.setdefault(record.text(columns.query or ""), {})
+        for record in strict(rows.tolerant([query, instruction, document, relevance])):
+            own = queries.setdefault(record.text(query), {})
             judged = own.setdefault(record.joined(instruction).strip(), {})
             grade = relevance_of(record.values[relevance], record.place, record.line)
-            judged[record.text(columns.positive or "")] = grade
+            judged[record.text(document)] = grade
     if not queries:
         names_read = [shortened(rows.names()) for rows in found.tables_read()[:1]]
         raise InputError(

@@ -35,7 +35,8 @@ class Reranking(EncodedTask):
 
     A query's value is a retrieval measure of its candidates in the order of their scores; equal
     scores keep the order of the texts. Embedding models, cross-encoders, BM25 and TF-IDF take part
-    alike; the last two are fitted on the candidates of all queries, each text once.
+    alike; the last two are fitted on the candidates of all queries, each text once. Queries without
+    a positive are left out, as MTEB does.
     """
 
     name = "reranking"
@@ -165,7 +166,7 @@ def _candidates(pairs: Pairs) -> dict[str, dict[str, int]]:
         if row["score"] is None or row["score"] > lowest:
             own[row["positive"]] = 1
         own.setdefault(row["positive"], 0)
-    return grades
+    return {query: own for query, own in grades.items() if any(own.values())}
 
 
 def _scores_pairs(model: object) -> bool:

@@ -32,6 +32,7 @@ import torch
 from transformers import ConvNextConfig, ConvNextModel, ViTImageProcessorPil
 
 from nearfield.data.readers.image import image_url
+from nearfield.encoders.image.centred import Centred
 from nearfield.formats.towers.joined import LAYOUT, JoinedFolder
 from nearfield.models.surgery.join import join
 from nearfield.retrieval.bm25 import bm25
@@ -172,11 +173,35 @@ class Emoji:
         for language in languages:
             other = [self.rows[at]["labels"][language] for at in self.places["test"]]
             row[language] = shown(recall(*self.encoded(encoder, "test", other)))
+        row |= self.mixed(encoder)
         if self.drawn:
             labels = encoder.encode([self.labels[at] for at in self.drawn], QUERY)
             images = encoder.encode([*self.drawn.values()], "document")
             row[f"other vendor's {len(self.drawn)}"] = shown(recall(labels, images))
         return row
+
+    def mixed(self, encoder: Any) -> dict[str, Any]:
+        """A half of test as images and the other half as texts, their tags: what its labels find
+        among both, before and after the gap is taken out.
+        """
+        at = self.places["test"]
+        drawn = np.random.default_rng(0).permutation(len(at)) < len(at) // 2
+        tags = [" ".join(self.rows[row]["tags"]) for row in at]
+        shown_as = zip(at, tags, drawn, strict=True)
+        documents = [self.urls[row] if image else text for row, text, image in shown_as]
+        labels = [self.labels[row] for row in at]
+        found = {}
+        for name, model in (
+            ("mixed", encoder),
+            ("mixed, centred", Centred.fitted(encoder, documents)),
+        ):
+            asked = model.encode(labels, QUERY).floats()
+            own = recall(asked, model.encode_document(documents).floats())
+            halves = f"images {own[drawn].mean():.3f}, texts {own[~drawn].mean():.3f}"
+            found[name] = own
+            found[f"{name} finds"] = f"{shown(own)}, {halves}"
+        more = mean_interval(found.pop("mixed, centred") - found.pop("mixed"), bounds=(-1.0, 1.0))
+        return found | {"centred adds": f"{more.mean:+.3f} [{more.low:+.3f}, {more.high:+.3f}]"}
 
 
 def _points(name: str) -> str:

@@ -15,7 +15,12 @@ from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError
 from nearfield.formats.lora_folder import adapter_place
 from nearfield.formats.model_folder import read_model_folder
-from nearfield.formats.other_folder import LEXICAL, is_lexical, refuse_other_folder
+from nearfield.formats.other_folder import (
+    LEXICAL,
+    is_centred,
+    is_lexical,
+    refuse_other_folder,
+)
 from nearfield.formats.reranker_folder import is_reranker
 from nearfield.formats.towers.find import image_layout
 from nearfield.models.find import image_model_path, model_path
@@ -39,8 +44,8 @@ def load(
     """The encoder of a model by its name.
 
     `name` is a model of the catalog (fetched when it is not there) or of the hub, a model folder, a
-    folder that `nearfield adapt` or `Lexical.save` wrote, a model behind an API such as
-    `openai:text-embedding-3-small` or `http://host/v1#model`, or a spec of one, such as
+    folder that `nearfield adapt`, `Lexical.save` or `Centred.save` wrote, a model behind an API
+    such as `openai:text-embedding-3-small` or `http://host/v1#model`, or a spec of one, such as
     `minilm@int8` or `minilm@chunk=200` (see `ModelSpec.parse`), whose words take precedence over
     the arguments. These are as in `OpenOptions`; a bag of words and an API have none. Raises
     ModelError for a name that is none of them and for a catalogued model that cannot be run,
@@ -65,6 +70,8 @@ def load(
         from nearfield.encoders.lexical import Lexical  # with a stemmer, which no other model needs
 
         return Lexical.open(spec.name)
+    if is_centred(spec.name):
+        return _centred(spec, options)
     place = image_model_path(spec.name)
     if (layout := image_layout(place)) is not None:
         encoder = IMAGE_ENCODERS[layout.opens]  # with transformers' models
@@ -163,6 +170,22 @@ def _adapted_remote(spec: ModelSpec) -> Encoder[Any] | None:
     return Adapted(RemoteEncoder.open(known, address), adapter)
 
 
+def _centred(spec: ModelSpec, options: OpenOptions) -> Encoder[Any]:
+    """The centred model of a folder, whose own model is opened as the spec says."""
+    from nearfield.encoders.image.centred import Centred, read_centred
+
+    means, lengths, facts = read_centred(spec.name)
+    source = facts["source"]
+    own = spec.options(options)
+    encoder = load(source, runtime=own.runtime, precision=own.precision, device=own.device)
+    if (encoder.identity or {}).get("files") != facts["files"]:
+        raise ContractError(
+            f"{spec.name}: was made for another model than {source} is now; make it again: "
+            "nearfield models centre"
+        )
+    return Centred(encoder, means, lengths, model_hash(Path(spec.name)))
+
+
 def _opened(spec: ModelSpec, options: OpenOptions) -> TextEncoder[Any]:
     from nearfield.encoders.adapter import is_adapter, read_adapter
 
@@ -216,6 +239,8 @@ def known_files(name: str | Path) -> str | None:
     if path.is_dir():
         from nearfield.encoders.adapter import FILE, is_adapter
 
+        if is_centred(path):
+            return model_hash(path)
         if is_adapter(path):  # which is opened only with the very model that it was trained on
             files: str | None = read_fields(path / FILE).text("files", None)
             return files

@@ -11,6 +11,7 @@ from nearfield.formats.towers.find import image_layout
 
 LEXICAL = "lexical.json"
 LEXICAL_FORMAT = 1
+CENTRED = "centred.safetensors"
 _OTHERS = {
     "vectors.json": "holds vectors by `nearfield encode` and no model; name the model that made "
     "them, and this folder with --vectors",
@@ -18,6 +19,8 @@ _OTHERS = {
     "name another model",
     "adapter.json": "is an adapter of query vectors, without the weights that are needed here; "
     "name the model that it belongs to",
+    CENTRED: "takes the gap out of a model of images and texts, without the weights that are "
+    "needed here; name the model that it was made for",
     "bridge.json": "is a bridge from one model's vectors to another's; name one of the two models",
 }
 """Each by the file that tells it."""
@@ -46,6 +49,11 @@ def refuse_other_folder(path: Path) -> None:
             f"{path}: is a cross-encoder, which makes no embeddings; have it order "
             "results with --rerank"
         )
+
+
+def is_centred(path: str | Path) -> bool:
+    """Whether the folder at `path` holds the means of a model's texts and images."""
+    return os.path.isfile(os.path.join(path, CENTRED))
 
 
 def is_lexical(path: str | Path) -> bool:

@@ -25,11 +25,12 @@ MODELS: Registry[Any] = Registry(
         "rotate": "nearfield.cli.models.rotate:rotate",
         "head": "nearfield.cli.models.head:head",
         "join": "nearfield.cli.models.join:join",
+        "centre": "nearfield.cli.models.centre:centre",
         "lexical": "nearfield.cli.models.lexical:lexical",
         "merge-adapter": "nearfield.cli.models.merge_adapter:merge_adapter",
     },
 )
-TAKE_DATA = ("merge", "drop-layers", "trim", "quantise", "sif", "head", "lexical")
+TAKE_DATA = ("merge", "drop-layers", "trim", "quantise", "sif", "head", "centre", "lexical")
 
 models = typer.Typer(no_args_is_help=False)
 models.callback(invoke_without_command=True)(catalog)

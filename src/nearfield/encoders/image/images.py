@@ -23,9 +23,9 @@ from nearfield.runtimes.options import AUTO, OpenOptions
 from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.store.fingerprint import OpenedFiles
 from nearfield.types.arrays import Floats
-from nearfield.types.item import Item, is_image_url
+from nearfield.types.item import Item, is_image
 from nearfield.types.progress import Progress, silent
-from nearfield.types.role import IMAGE, Role
+from nearfield.types.role import Role
 from nearfield.types.usage import Usage
 
 BATCH = 32  # images of one call
@@ -91,7 +91,7 @@ class Opened(Encoder[Dense]):
         refuse_one_text(items)
         self.contract.prompt(role)
         started = time.perf_counter()
-        drawn = np.array([role == IMAGE or _is_image(item) for item in items], bool)
+        drawn = np.array([is_image(item, role) for item in items], bool)
         written = np.flatnonzero(~drawn)
         shown = np.flatnonzero(drawn)
         vectors = np.empty((len(items), self.contract.dim), np.float32)
@@ -188,10 +188,6 @@ def seen(tower: SeesImages, items: Sequence[Item], places: Sequence[int]) -> Vec
 def unit(vectors: Tensor) -> Any:
     """The rows at length 1, as a numpy array."""
     return torch.nn.functional.normalize(vectors, dim=-1).cpu().numpy()
-
-
-def _is_image(item: Item) -> bool:
-    return not isinstance(item, str) or is_image_url(item)
 
 
 def _opened(item: Item, place: int) -> Any:

@@ -12,8 +12,8 @@ from nearfield.encoders.remote.client import Client
 from nearfield.encoders.remote.known import image_price_of, images_of
 from nearfield.errors import InputError
 from nearfield.extras import require
-from nearfield.types.item import Item, is_image_url
-from nearfield.types.role import IMAGE, Role
+from nearfield.types.item import Item, is_image
+from nearfield.types.role import Role
 
 _TAKEN = {"PNG": "png", "JPEG": "jpeg", "MPO": "jpeg", "WEBP": "webp", "GIF": "gif"}
 """The data URL's word for the formats of Pillow's that every vendor reads; a phone's MPO is a JPEG
@@ -40,8 +40,8 @@ def as_text(item: Item, role: Role, place: int) -> str:
     """A text as it is; an image as the data URL of its file, by which it is cached. Nothing is
     decoded. Raises InputError, naming the item, for what is neither.
     """
-    if isinstance(item, str) and role != IMAGE and not is_image_url(item):
-        return item
+    if not is_image(item, role):
+        return str(item)
     try:
         return data_url(file_of(item))
     except InputError as error:

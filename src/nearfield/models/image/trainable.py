@@ -35,6 +35,7 @@ class TrainableJoined(Trainable):
         self.folder = folder
         self.towers = towers
         self.contract = folder.contract
+        self.logits = folder.logits
         self.text = TextModel(folder.text, precision=precision, device=device)
         self.text.whole.requires_grad_(False)
         self.tower = ImageTower(folder.image).to(device)

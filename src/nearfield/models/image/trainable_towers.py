@@ -38,6 +38,7 @@ class TrainableTowers(Trainable):
         self.contract = folder.contract
         self.tower = TwoTower(folder).to(device)
         self.tower.requires_grad_(False)
+        self.logits = self.tower.logits
         self.backbone = self.tower.model
         self.device = self.tower.model.device
         self.head = DenseHead(folder.contract)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -13,20 +12,20 @@ from nearfield.extras import require
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-LEAST, RATIO = 0.9, 4 / 3  # as OpenCLIP crops
+LEAST = 0.9  # of the area, as OpenCLIP crops
 JITTER = 0.4
 
 
 def crop(image: Image, draw: Generator) -> Image:
-    """A part of at least .9 of the area, whose sides are up to 4:3 of the image's own to each
-    other.
+    """A part of .9 to all of the area, anywhere; what it leaves out is shared at random between
+    width and height.
 
     Szegedy et al. 2015 (arXiv 1409.4842), section 6.
     """
     area = draw.uniform(LEAST, 1.0)
-    ratio = math.exp(draw.uniform(-math.log(RATIO), math.log(RATIO)))
-    width = min(image.width, max(1, round(image.width * math.sqrt(area * ratio))))
-    height = min(image.height, max(1, round(image.height * math.sqrt(area / ratio))))
+    share = area ** draw.random()
+    width = max(1, round(image.width * share))
+    height = max(1, round(image.height * area / share))
     left = int(draw.integers(image.width - width + 1))
     top = int(draw.integers(image.height - height + 1))
     return image.crop((left, top, left + width, top + height))

@@ -80,7 +80,7 @@ def vectors_of(encoder: Opened, recipe: Recipe) -> ImageVectors:
 class AsItStands(Opened):
     """A model of images and text with the weights that it has now; its vectors are kept nowhere.
     `text` encodes texts, `images` gives what the image tower makes of images, and `save` writes the
-    folder of the model with the logits that its loss learned.
+    folder of the model with the logits that its loss learned. `logits` are those from before.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class AsItStands(Opened):
         self.text = text
         self.made = images
         self.save = save
+        self.logits = model.logits
         self.contract = model.folder.contract
         self.files = model.folder.path
 

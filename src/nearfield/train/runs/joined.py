@@ -40,17 +40,17 @@ from nearfield.types.progress import Progress
 from nearfield.types.role import DOCUMENT
 
 
-def image_training(model: str) -> tuple[ImageTraining, Any]:
-    """How the model of images and text in the folder `model` is trained, and what its files say.
-    Raises ModelError where it is one of images alone.
+def image_training(folder: Path) -> tuple[ImageTraining, Any]:
+    """How the model of images and text in the folder is trained, and what its files say. Raises
+    ModelError where it is one of images alone.
     """
-    layout = image_layout(Path(model))
+    layout = image_layout(folder)
     if layout is None or layout.opens not in IMAGE_TRAINING:
         raise ModelError(
-            f"{model}: is a model of images alone; make it one of images and text with nearfield "
+            f"{folder}: is a model of images alone; make it one of images and text with nearfield "
             "models join, and tune that"
         )
-    return IMAGE_TRAINING[layout.opens], layout.read(Path(model))
+    return IMAGE_TRAINING[layout.opens], layout.read(folder)
 
 
 def refuse(recipe: Recipe, setting: Setting) -> None:
@@ -60,6 +60,7 @@ def refuse(recipe: Recipe, setting: Setting) -> None:
     for key, asked in {
         "distil.teacher": recipe.distil.teacher,
         "objective.guide": recipe.objective.guide,
+        "objective.layer_weight": recipe.objective.layer_weight,
         "objective.rotate": recipe.objective.rotate,
         "lora.per_role": recipe.lora.per_role,
     }.items():
@@ -87,7 +88,7 @@ class JoinedRun(EncoderRun):
     def __init__(self, model: str, folder: RunFolder, recipe: Recipe, setting: Setting) -> None:
         super().__init__(folder, setting, recipe)
         self.model = model
-        kind, facts = image_training(model)
+        kind, facts = image_training(Path(model))
         encoder = kind.begin(facts, recipe, precision=self.precision, device=self.device)
         self.trained, self.images = encoder.model, encoder.made
         self.measured_with(encoder)
@@ -141,8 +142,10 @@ class JoinedRun(EncoderRun):
 
     def save(self, progress: Progress) -> None:
         if not self.folder.has("model"):
-            learned = kept_weights(self.folder, kept_step(self.folder))
-            logits = learned_logits(learned, self.recipe.objective.temperature)
+            logits = self.encoder.logits
+            if self.chosen:
+                learned = kept_weights(self.folder, kept_step(self.folder))
+                logits = learned_logits(learned, self.recipe.objective.temperature)
             self.encoder.save(self.folder.path / "model", logits)
 
     def measure_test(self, split: Split, progress: Progress) -> Measured:

@@ -9,7 +9,7 @@ from pathlib import Path
 from nearfield.errors import InputError
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.formats.towers.find import image_layout
-from nearfield.models.find import model_path
+from nearfield.models.find import image_model_path, model_path
 from nearfield.train.recipe import Recipe, default_recipe
 from nearfield.train.runs.joined import JoinedRun, image_training, refuse
 from nearfield.train.runs.run import data_of, locked_run, told
@@ -49,7 +49,10 @@ def tune(
         raise InputError(
             "lies within the model's folder; give a run folder elsewhere with --to", path=to
         )
-    joined = image_layout(Path(model)) is not None
+    folder = image_model_path(model)
+    joined = image_layout(folder) is not None
+    if joined:
+        model = str(folder)
     if joined and pairs:
         raise InputError("pairs are texts; a model of images and text learns from the images")
     recipe = learning_from(pairs, recipe or tuning_recipe(model))
@@ -59,16 +62,17 @@ def tune(
     made: type[JoinedRun | TuningRun] = StagedRun if recipe.stages else TuningRun
     if joined:
         made = JoinedRun
-    with locked_run(to) as folder:
-        run = made(model, folder, recipe, setting)
+    with locked_run(to) as place:
+        run = made(model, place, recipe, setting)
         run.begin(collection, guards)
         return run.verdict(f"tune {run.encoder.contract.name}", allow)
 
 
 def tuning_recipe(model: str, path: Path | None = None) -> Recipe:
     """The model's default recipe, or what a TOML file makes of it. Raises as Recipe.open does."""
-    if image_layout(Path(model)) is not None:
-        kind, facts = image_training(model)
+    folder = image_model_path(model)
+    if image_layout(folder) is not None:
+        kind, facts = image_training(folder)
         start = kind.start(facts)
     else:
         start = default_recipe(read_model_folder(model_path(model)).contract.kind)

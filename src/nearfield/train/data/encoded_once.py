@@ -91,16 +91,17 @@ class EncodedOnce(Encoder[Any]):
         """What was read of documents with these `counts`; what is not counted for each document is
         shared out evenly.
         """
-        items, _, _, _, prompted, seconds, unknown, nothing = self._read.tolist()
-        share = len(counts) / max(1, items)
+        read = Usage(*self._read.tolist())
+        share = len(counts) / max(1, read.items)
         tokens, lost = counts.sum(0).tolist()
         return Usage(
             items=len(counts),
             tokens=tokens,
             truncated=int((counts[:, 1] > 0).sum()),
             tokens_lost=lost,
-            prompt_tokens=round(share * prompted),
-            seconds=share * seconds,
-            unknown_tokens=round(share * unknown),
-            nothing_known=round(share * nothing),
+            prompt_tokens=round(share * read.prompt_tokens),
+            seconds=share * read.seconds,
+            unknown_tokens=round(share * read.unknown_tokens),
+            nothing_known=round(share * read.nothing_known),
+            images=round(share * read.images),
         )

@@ -238,10 +238,11 @@ def _row(hit: Hit, *, explain: bool) -> dict[str, Any]:
 
 
 def _text(hit: Hit) -> str:
-    """A result's text; an image's is its data URL, which nobody reads."""
+    """A result's text; an image's, or a figure's, is its data URL, which nobody reads."""
+    from nearfield.types.figures import worded
     from nearfield.types.item import is_image_url
 
-    return "(image)" if is_image_url(hit.text) else hit.text
+    return "(image)" if is_image_url(hit.text) else worded(hit.text)
 
 
 def _show(hits: list[Hit], stopped: dict[str, list[str]], *, explain: bool) -> None:

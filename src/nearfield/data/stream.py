@@ -10,6 +10,7 @@ from typing import IO, Final, NamedTuple
 
 from nearfield.data.collection import Collection
 from nearfield.data.columns import Columns, shortened
+from nearfield.data.readers.figures import FIGURES, document_text
 from nearfield.data.readers.jsonl import objects
 from nearfield.data.readers.lines import decoded, split_lines
 from nearfield.data.readers.rows import Rows
@@ -90,9 +91,10 @@ def document_stream(rows: Rows, columns: Columns, *, name: str) -> Stream:
     text = columns.text or "text"
     title = columns.title
     read = [column for column in (key, title, text) if column]
+    read += [FIGURES] if FIGURES in rows.names() else []
 
     def row(record: Record) -> Row:
-        whole = f"{record.joined(title)} {record.text(text)}".strip()
+        whole = f"{record.joined(title)} {document_text(record, text)}".strip()
         return Row(record.line, record.id(key), whole)
 
     return Stream(name, lambda: _each(rows.tolerant(read), row), rows.count)

@@ -27,6 +27,7 @@ class Adapted(Encoder[Dense]):
     def __init__(self, encoder: Encoder[Any], adapter: Adapter) -> None:
         adapter.check(encoder.contract)
         self.encoder = encoder
+        self.reads_images = encoder.reads_images
         self.adapter = adapter
         self.contract = replace(encoder.contract, name=f"{encoder.contract.name} adapted")
         self.worth_caching = encoder.worth_caching  # type: ignore[misc]

@@ -20,15 +20,18 @@ from nearfield.similarity.dense import Dense
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.offsets import joined_offsets
 from nearfield.types.arrays import Floats, Integers
+from nearfield.types.figures import figures_in, worded
 from nearfield.types.forecast import Forecast
+from nearfield.types.item import is_image_url
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT, QUERY, Role
 from nearfield.types.usage import Usage
 
 
 class Chunked(Encoder[MultiVector]):
-    """`encoder`, which makes one vector per text, with one for each chunk of a document instead. A
-    query keeps its one, so that MaxSim is its similarity to the document's best chunk.
+    """`encoder`, which makes one vector per text, with one for each chunk of a document instead,
+    and where it reads images for each of the document's figures; captions have their own. A query
+    keeps its one, so that MaxSim is its similarity to the document's best part.
 
     Raises ContractError for an encoder of several vectors per text.
     """
@@ -43,6 +46,7 @@ class Chunked(Encoder[MultiVector]):
                 "each chunk a vector (for any other: nearfield chunk)"
             )
         self.encoder = encoder
+        self.reads_images = encoder.reads_images
         self.chunking = chunking
         self.contract = replace(encoder.contract, kind="multi-vector")
         self.kind_of_model = encoder.kind_of_model  # type: ignore[misc]
@@ -62,7 +66,7 @@ class Chunked(Encoder[MultiVector]):
 
     def forecast(self, items: Sequence[str], role: Role) -> Forecast | None:
         if role != QUERY:
-            items = [chunk.text for item in items for chunk in self.chunks(item)]
+            items = [part for item in items for part in self.parts(item)]
         return self.encoder.forecast(items, role)
 
     def chunks(self, text: str) -> list[Chunk]:
@@ -73,11 +77,26 @@ class Chunked(Encoder[MultiVector]):
         own = replace(self.chunking, size=size, overlap=min(self.chunking.overlap, size - 1))
         return own.chunks(text, self.encoder.token_starts)
 
+    def parts(self, document: str) -> list[str]:
+        """What has a vector each, one at least: the chunks of the document's text, its figures and
+        their captions; an image is its only part.
+        """
+        if is_image_url(document):
+            return [document]
+        text, figures = figures_in(document)
+        found = [chunk.text for chunk in self.chunks(text)] if text or not figures else []
+        for figure in figures:
+            if self.reads_images:
+                found.append(figure.url)
+            if figure.caption:
+                found.append(figure.caption)
+        return found or [""]
+
     def read(self, item: str, role: Role) -> list[str] | None:
-        """A query as it is, and the chunks of a document."""
+        """A query as it is, and the parts of a document."""
         if role == QUERY:
             return [item]
-        return [chunk.text for chunk in self.chunks(item)]
+        return ["(image)" if is_image_url(part) else part for part in self.parts(item)]
 
     def encode_as(
         self, role: Role, items: Sequence[str], *, progress: Progress = silent
@@ -88,7 +107,7 @@ class Chunked(Encoder[MultiVector]):
         return self._documents(items, role, progress)
 
     def _documents(self, items: Sequence[str], role: Role, progress: Progress) -> MultiVector:
-        parts = [[chunk.text for chunk in self.chunks(item)] for item in items]
+        parts = [self.parts(item) for item in items]
         texts = [text for part in parts for text in part]
         made = self.encoder.encode_as(role, texts, progress=progress).as_dense("chunks")
         return _grouped(made, np.array([len(part) for part in parts], np.int64))
@@ -118,7 +137,7 @@ class LateChunked(Chunked):
         vectors: list[Floats] = []
         counts = np.zeros((len(items), 2), np.int64)
         lengths = np.zeros(len(items), np.int64)
-        for at, item in enumerate(items):
+        for at, item in enumerate(map(worded, items)):
             for window in self._windows(item, role):
                 found, read, lost = self._window(item, window, role)
                 vectors.append(found)

@@ -17,6 +17,7 @@ from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.arrays import Floats, Positions
 from nearfield.types.contract import Contract
+from nearfield.types.figures import has_figures
 from nearfield.types.forecast import Forecast
 from nearfield.types.item import Item, is_image_url
 from nearfield.types.progress import Progress, silent
@@ -42,11 +43,13 @@ class Encoder(ABC, Generic[E]):
     """A model under its contract; `Encoder[Sparse]` makes `Sparse` embeddings, and `Encoder` alone
     `Dense` ones.
 
-    `worth_caching`: looking a vector up is quicker than making it again, and the encoder does not
-    do so itself. `kind_of_model` is what makes the embeddings where that is no runtime.
+    `reads_images`: images are items of it, too. `worth_caching`: looking a vector up is quicker
+    than making it again, and the encoder does not do so itself. `kind_of_model` is what makes the
+    embeddings where that is no runtime.
     """
 
     contract: Contract
+    reads_images: bool = False
     worth_caching: ClassVar[bool] = True
     kind_of_model: ClassVar[str] = "words"
 
@@ -207,6 +210,16 @@ def refuse_images(items: Sequence[object], name: str) -> None:
     for at, item in enumerate(items):
         if is_image_url(item):
             raise ModelError(f"item {at} is an image, and {name} reads texts alone")
+
+
+def refuse_figures(items: Sequence[object], name: str) -> None:
+    """Raise InputError where one of `items` is a document with figures, which are no words."""
+    for at, item in enumerate(items):
+        if isinstance(item, str) and has_figures(item):
+            raise InputError(
+                f"item {at} has figures; {name}@chunk=200 gives each of them a vector, and each "
+                "chunk of its text"
+            )
 
 
 def refuse_one_text(items: Sequence[str]) -> None:

@@ -27,6 +27,7 @@ from nearfield.runtimes.options import DEFAULTS, OpenOptions
 from nearfield.runtimes.runtime import Runtime
 from nearfield.store.fingerprint import model_hash
 from nearfield.types.arrays import Positions
+from nearfield.types.figures import worded
 from nearfield.types.progress import Progress, silent
 
 
@@ -173,4 +174,4 @@ def _used(texts: Sequence[str], at: Positions) -> tuple[list[str], Positions]:
     wrong = [text for text in chosen if not isinstance(text, str)]
     if wrong:
         raise InputError(f"an item is {wrong[0]!r}; wanted a text")
-    return chosen, place
+    return [worded(text) for text in chosen], place

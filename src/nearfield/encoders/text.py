@@ -30,6 +30,7 @@ from nearfield.similarity import EMBEDDINGS
 from nearfield.store.fingerprint import OpenedFiles
 from nearfield.types.arrays import Floats, Integers, Positions
 from nearfield.types.contract import Contract
+from nearfield.types.figures import worded
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import QUERY, Role
 
@@ -150,6 +151,7 @@ class TextEncoder(Encoder[E]):
             if not isinstance(item, str):
                 raise InputError(f"item {at} is {item!r}; wanted a text")
         refuse_images(items, self.contract.name)
+        items = [worded(item) for item in items]
         prompt = self.contract.prompt(role)
         if role == QUERY and self._query_terms is not None:
             terms = self._query_terms.tokenise(items, prompt, max_tokens=max_tokens)

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final
 
+from nearfield.types.figures import worded
 from nearfield.types.item import is_image_url
 
 RULE: Final = 2
@@ -64,10 +65,11 @@ def words(text: str) -> list[str]:
     `1,000` whole. Otherwise than there, `_`, `.` and `:` part letters, so that identifiers and file
     names are found by their parts, and so does an apostrophe after a Latin letter, without the one
     letter behind it: `dog's` is dog, `l'eau` l and eau. Punctuation, symbols and emoji are no
-    words, and an image has none.
+    words, and an image has none; a figure has its caption's.
     """
     if is_image_url(text):
         return []
+    text = worded(text)
     if text.isascii():
         return _ASCII(text.lower())
     plain = folded(text)

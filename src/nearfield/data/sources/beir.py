@@ -12,6 +12,7 @@ from nearfield.data.cache import files_key
 from nearfield.data.collection import ALL, Collection
 from nearfield.data.columns import columns_of, shortened
 from nearfield.data.readers.column_names import plain
+from nearfield.data.readers.figures import document_text, has_figures
 from nearfield.data.readers.jsonl import JsonLines
 from nearfield.data.readers.rows import Rows
 from nearfield.data.readers.trec import beir_judgements, once, trec_judgements
@@ -54,10 +55,14 @@ class Beir(Source):
         """The folder's documents, queries and judgements."""
         read = [*self._corpus, *self._queries, *self._judged]
         files = [file for rows in read for file in rows.files()]
+
+        def key() -> str:
+            return files_key("beir", [*files, *judgement_files(self.folder)])
+
         return converted(
             self.name,
             self._write,
-            key=lambda: files_key("beir", [*files, *judgement_files(self.folder)]),
+            key=None if any(map(has_figures, self._corpus)) else key,
             ids={"document": self._corpus, "query": self._queries},
         )
 
@@ -74,7 +79,7 @@ class Beir(Source):
         for row in chain.from_iterable(self._corpus):
             title = row.joined("title")
             group = row.joined("group")
-            writer.document(_id(row), row.text("text"), title=title, group=group)
+            writer.document(_id(row), document_text(row, "text"), title=title, group=group)
         for row in chain.from_iterable(self._queries):
             writer.query(_id(row), row.text("text"), group=row.joined("group"))
         write_judgements(self.folder, writer)

@@ -11,6 +11,7 @@ from nearfield.data.cache import files_key, through_cache
 from nearfield.data.collection import Collection
 from nearfield.data.labelled import Labelled
 from nearfield.data.pairs import Pairs
+from nearfield.data.readers.figures import has_figures
 from nearfield.data.readers.rows import Rows, unused_columns
 from nearfield.data.record import Place
 from nearfield.data.sources.row_links import own_links, write_links
@@ -121,7 +122,7 @@ class RowSource(Source):
         return field_stream(self.tables[0], name, name=PurePath(self.place).name)
 
     def _key(self, kind: str, tables: Sequence[Rows]) -> Callable[[], str] | None:
-        if not self._files:
+        if not self._files or any(map(has_figures, tables)):
             return None
         files = [file for rows in tables for file in rows.files()]
         return lambda: files_key(f"{kind} {tables[0].options.given()}", files)

@@ -14,6 +14,7 @@ from nearfield.data.collection import ALL
 from nearfield.data.columns import Columns, shortened
 from nearfield.data.printed_list import printed_list
 from nearfield.data.readers.delimited import SEPARATORS
+from nearfield.data.readers.figures import document_text
 from nearfield.data.readers.rows import Rows, looks_printed
 from nearfield.data.record import Record, relevance_of
 from nearfield.data.writer import CollectionWriter, PairsWriter
@@ -100,7 +101,7 @@ class _Collected:
         self._judged: set[int] = set()
 
     def document(self, record: Record, columns: Columns) -> None:
-        text = record.text(columns.text or "text")
+        text = document_text(record, columns.text or "text")
         title = record.joined(columns.title)
         group = record.label(columns.group)
         if columns.id:

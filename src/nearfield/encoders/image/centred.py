@@ -44,6 +44,7 @@ class Centred(Encoder[Dense]):
         self, encoder: Encoder[Any], means: Floats, lengths: Floats, files: str = ""
     ) -> None:
         self.encoder = encoder
+        self.reads_images = encoder.reads_images
         self.means = means
         self.lengths = lengths
         self.files = files

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nearfield.data.readers.image import open_image
-from nearfield.encoders.encoder import Encoder, refuse_one_text
+from nearfield.encoders.encoder import Encoder, refuse_figures, refuse_one_text
 from nearfield.errors import InputError, ModelError
 from nearfield.formats.towers.towers import Logits
 from nearfield.models.image.tower import ImageTower
@@ -47,6 +47,7 @@ class Opened(Encoder[Dense]):
     """
 
     kind_of_model = "torch"
+    reads_images = True
     files: Path
     opened: OpenedFiles
     logits = Logits()
@@ -89,6 +90,7 @@ class Opened(Encoder[Dense]):
         Raises InputError, naming the item, for an image that cannot be read.
         """
         refuse_one_text(items)
+        refuse_figures(items, self.contract.name)
         self.contract.prompt(role)
         started = time.perf_counter()
         drawn = np.array([is_image(item, role) for item in items], bool)

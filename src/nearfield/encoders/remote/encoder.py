@@ -9,7 +9,12 @@ from functools import partial
 
 import numpy as np
 
-from nearfield.encoders.encoder import Encoder, refuse_images, refuse_one_text
+from nearfield.encoders.encoder import (
+    Encoder,
+    refuse_figures,
+    refuse_images,
+    refuse_one_text,
+)
 from nearfield.encoders.remote.address import Address
 from nearfield.encoders.remote.answer import read_vector
 from nearfield.encoders.remote.client import Client, Wanted
@@ -23,6 +28,7 @@ from nearfield.similarity.dense import Dense
 from nearfield.store.vector_cache import text_hash
 from nearfield.types.arrays import Floats, Integers
 from nearfield.types.contract import Contract
+from nearfield.types.figures import worded
 from nearfield.types.forecast import Forecast
 from nearfield.types.item import Item, is_image_url
 from nearfield.types.progress import Progress, silent
@@ -74,6 +80,7 @@ class RemoteEncoder(Encoder[Dense]):
     ) -> None:
         self.client = client
         self.images = images
+        self.reads_images = images is not None
         self.contract = contract
         self.words = words
         self.dim = dim
@@ -255,12 +262,13 @@ class RemoteEncoder(Encoder[Dense]):
         """
         refuse_one_text(items)
         if self.images is not None:
+            refuse_figures(items, self.contract.name)
             return [as_text(item, role, place) for place, item in enumerate(items)]
         refuse_images(items, self.contract.name)
         wrong = next((at for at, item in enumerate(items) if not isinstance(item, str)), None)
         if wrong is not None:
             raise InputError(f"item {wrong} is {items[wrong]!r}; wanted a text")
-        return items
+        return [worded(item) for item in items]
 
     def _held(self, items: Sequence[str], role: Role) -> dict[bytes, Value]:
         """What is in the cache of the items, and what an empty one has."""

@@ -17,6 +17,7 @@ from nearfield.encoders.remote.known import limits_of, price_of
 from nearfield.errors import ModelError
 from nearfield.store.vector_cache import text_hash
 from nearfield.types.arrays import Positions
+from nearfield.types.figures import worded
 from nearfield.types.progress import Progress, silent
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,9 @@ class RemoteReranker(PairScorer):
         progress: Progress = silent,
     ) -> Scores:
         """The vendor's relevance scores; raises as `Client.fetch` does."""
-        texts = [(queries[int(at)], documents[int(of)]) for at, of in zip(*pairs, strict=True)]
+        texts = [
+            (queries[int(at)], worded(documents[int(of)])) for at, of in zip(*pairs, strict=True)
+        ]
         by_key = {_key(pair): pair for pair in texts}
         kept = Kept(self.client, {"kind": "relevance"}, self.name)
         held = kept.find(list(by_key))

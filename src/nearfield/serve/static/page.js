@@ -1,6 +1,7 @@
 "use strict";
 const get = (id) => document.getElementById(id);
 const STORAGES = ["float32", "int8", "binary"];
+const FIGURE = /!\[((?:[^\]\\]|\\.)*)\]\((data:image\/[^)\s]*)\)/g; // of a document's text
 let last = null;
 
 async function ask(path, body) {
@@ -159,7 +160,10 @@ async function search(event) {
       const text = element("td");
       text.append(element("b", hit.title || hit.id), " ");
       if (hit.text.startsWith("data:image/")) text.append(element("img", undefined, { src: hit.text, alt: "" }));
-      else text.append(hit.text.slice(0, 300));
+      else {
+        text.append(hit.text.replace(FIGURE, "$1").slice(0, 300));
+        for (const [, alt, src] of hit.text.matchAll(FIGURE)) text.append(element("img", undefined, { src, alt }));
+      }
       const cells = [hit.rank, sign, hit.score.toFixed(4), text];
       if (explained) cells.push(madeOf(hit.matches ?? []));
       table.append(row(cells));

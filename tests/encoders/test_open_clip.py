@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 import nearfield as nf
 from nearfield.encoders.image.two_tower import TwoTowerEncoder
 from nearfield.errors import ModelError
+from nearfield.train.runs.joined import image_training
 from towers import LENGTH, TEXTS, WORDS, images_of_each_kind, tokeniser, write_json
 
 CONFIG: dict[str, Any] = {
@@ -100,6 +101,21 @@ def prepared(image: Image.Image, size: int = 32) -> torch.Tensor:
     image = image.crop((left // 2, top // 2, left // 2 + size, top // 2 + size))
     pixels = torch.from_numpy(np.asarray(image.convert("RGB")).copy()).permute(2, 0, 1) / 255
     return (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+
+
+@pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
+def test_a_trained_model_is_saved_with_the_same_vectors(
+    pair: tuple[Any, Path], tmp_path: Path
+) -> None:
+    kind, facts = image_training(pair[1])
+    training = kind.begin(facts, kind.start(facts), precision="float32", device="cpu")
+    training.save(tmp_path / "saved", training.logits)
+    before, after = nf.load(pair[1]), nf.load(tmp_path / "saved")
+    images = images_of_each_kind(tmp_path / "images", 3)
+    np.testing.assert_allclose(after.encode(images), before.encode(images), atol=1e-6)
+    np.testing.assert_allclose(after.encode(TEXTS), before.encode(TEXTS), atol=1e-6)
+    assert after.logits == pytest.approx(before.logits)
+    assert after.contract.max_tokens == before.contract.max_tokens
 
 
 @pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")

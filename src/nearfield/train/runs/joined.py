@@ -34,7 +34,7 @@ from nearfield.train.runs.encoder_run import EncoderRun
 from nearfield.train.runs.outlook import TRAINED
 from nearfield.train.runs.run import Stage
 from nearfield.train.setting import Setting
-from nearfield.train.wrappers.learned_temperature import LEAST, NAME
+from nearfield.train.wrappers.learned_temperature import NAME, least_of
 from nearfield.types.item import is_image_url
 from nearfield.types.progress import Progress
 from nearfield.types.role import DOCUMENT
@@ -162,5 +162,5 @@ def learned_logits(learned: Mapping[str, Tensor], temperature: float) -> Logits:
     model's; `temperature` is the recipe's, which holds where none is learned.
     """
     if f"{LEARNED}{NAME}" in learned:
-        temperature = max(LEAST, math.exp(learned[f"{LEARNED}{NAME}"]))
+        temperature = max(least_of(temperature), math.exp(learned[f"{LEARNED}{NAME}"]))
     return Logits(1 / temperature, float(learned.get(f"{LEARNED}bias", 0.0)))

@@ -20,7 +20,7 @@ NAME = "log_temperature"
 
 @dataclass(frozen=True)
 class LearnedTemperature(Wrapper):
-    """`inner` at the exponential of a number that is learned, at least `LEAST`; it begins at the
+    """`inner` at the exponential of a number that is learned, at least `least_of`; it begins at the
     temperature of `inner`.
 
     Radford et al. 2021 (arXiv 2103.00020), section 2.5. Raises InputError for an objective without
@@ -40,7 +40,15 @@ class LearnedTemperature(Wrapper):
         return {**self.inner.learns(dim, guide), NAME: torch.tensor(math.log(begins))}
 
     def __call__(self, examples: Examples) -> Tensor:
-        temperature = examples.learned[NAME].exp().clamp(min=LEAST)
         inner: Any = self.inner
+        least = least_of(inner.temperature)
+        temperature = examples.learned[NAME].exp().clamp(min=least)
         value: Tensor = replace(inner, temperature=temperature)(examples)
         return value
+
+
+def least_of(begins: float) -> float:
+    """The least that a temperature becomes: `LEAST`, or a bit less than where it begins, so that it
+    can leave its first value.
+    """
+    return min(LEAST, begins * 0.999)

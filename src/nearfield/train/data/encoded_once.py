@@ -91,7 +91,8 @@ class EncodedOnce(Encoder[Any]):
         """What was read of documents with these `counts`; what is not counted for each document is
         shared out evenly.
         """
-        read = Usage(*self._read.tolist())
+        added: Any = self._read.tolist()
+        read = Usage(*added)
         share = len(counts) / max(1, read.items)
         tokens, lost = counts.sum(0).tolist()
         return Usage(

@@ -48,6 +48,9 @@ def test_pairs_of_labels_and_of_scores() -> None:
     found = related(labelled, "clustering")
     assert found.groups == tuple(labels)
     where = dict(zip(TEXTS, labels, strict=True))
+    for first, query in enumerate(found.queries):
+        for second, document in enumerate(found.documents):
+            assert found.belong(first, second) is (where[query] == where[document])
     for pairs, same in ((found.together, True), (found.apart, False)):
         assert len(pairs)
         for first, second in pairs.tolist():

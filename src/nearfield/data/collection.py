@@ -200,7 +200,7 @@ class Collection:
         query with a relevant document.
         """
         if name not in self.splits and not (name == ALL and self.splits):
-            known = "it has no judgements at all."
+            known = "it has no judgements at all; nearfield judge makes some."
             if self.splits:
                 known = f"it has {', '.join(self.splits)}.{nearest(name, self.splits)}"
             raise CollectionError(f"{self.name} has no split {name!r}; {known}")

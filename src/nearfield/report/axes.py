@@ -104,9 +104,13 @@ def score_axis(
 def log_axis(
     values: Sequence[float], title: str, written: Callable[[float], str]
 ) -> dict[str, Any]:
-    """A logarithmic axis for `values` above 0, with a tick at each second power of two."""
+    """A logarithmic axis for `values` above 0, with a tick at each second power of two; of a
+    narrow range at its ends.
+    """
     least, most = min(values) * 0.8, max(values) * 1.2
     ticks = [2.0 * 4**power for power in range(-16, 32) if least <= 2 * 4**power <= most]
+    if len(ticks) < 2:
+        ticks = sorted({min(values), max(values)})
     return {
         **frame(title),
         "type": "log",

@@ -20,8 +20,9 @@ _DISTINCT = 0.3  # of them: labels and categories repeat
 _WORDS = 2.0  # on average: ids and names have fewer
 _FEWEST = 10  # cells that say that a column holds no texts
 _REPEATED = 5  # times that each cell of a category comes, on average
-_FEW_KINDS = 20  # times that each cell of a category of several words comes
-_CATEGORIES = {*KEYS["positive"], "source"}
+# by their names, how often each cell of a category of several words comes, on average: titles may be
+# documents, and repeat
+_CATEGORIES = dict.fromkeys(KEYS["positive"], 20) | {"source": _REPEATED}
 _HEADING = 5  # words of a column's name: what has more is a row
 _NUMBER = re.compile(r"[\s\d.,:/+%€$-]*")
 _ID = re.compile(rf"https?://\S+|[!-~]*\d[!-~]*|{_NUMBER.pattern}")
@@ -88,7 +89,8 @@ class Contents:
         category = kinds * _REPEATED <= len(cells) and words < _WORDS
         # "Web form" and "Help center" of a channel, "Within a day" of a response; a query may be
         # as short and come as often
-        if plain(name) in _CATEGORIES and kinds * _FEW_KINDS <= len(cells):
+        often = _CATEGORIES.get(plain(name))
+        if often is not None and kinds * often <= len(cells):
             category = words < _HEADING
         return category or all(map(_ID.fullmatch, cells))
 

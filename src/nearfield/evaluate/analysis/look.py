@@ -125,8 +125,10 @@ def _attributed(
         query = related.queries[at]
         asked = Asked(encoder, query, queries[[at]])
         scores = asked.embeddings.scores(documents)[0].copy()
-        scores[known[at]] = -np.inf
+        scores[[related.belong(at, row) for row in range(len(scores))]] = -np.inf
         for row, relevant in ((known[at][0], True), (int(scores.argmax()), False)):
+            if scores[row] == -np.inf and not relevant:
+                continue  # all of them belong to it
             text = related.documents[row]
             parts = [
                 (each.name, each.score) for each in asked.explain(documents[[row]], text).matches

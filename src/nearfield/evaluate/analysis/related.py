@@ -16,8 +16,8 @@ DOCUMENTS, PAIRS = 1_000, 500  # that are looked at, at the most
 
 @dataclass(frozen=True)
 class Related:
-    """Texts of two sides, `queries` and `documents`, and pairs of them, each (k, 2) places: those
-    that belong `together` and those that do not (`apart`).
+    """Texts of two sides, `queries` and `documents`, and pairs of them, each (k, 2) places: some
+    that belong `together` and some that do not (`apart`); `belong` says it of any.
 
     `groups` names what each document is one of, "" for nothing. `roles` are those in which a model
     of this contract encodes the two sides.
@@ -29,6 +29,7 @@ class Related:
     apart: Integers
     groups: tuple[str, ...]
     roles: Callable[[Contract], tuple[Role, Role]]
+    belong: Callable[[int, int], bool]
 
     @classmethod
     def drawn(
@@ -63,4 +64,5 @@ class Related:
             ),
             tuple(groups(kept)),
             roles,
+            lambda query, document: belong(int(asked[query]), int(kept[document])),
         )

@@ -16,6 +16,7 @@ from nearfield.encoders.lexical import BagOfWords, Lexical
 from nearfield.encoders.load import load_reranker
 from nearfield.encoders.pair_scorer import PairScorer
 from nearfield.encoders.spec import ModelSpec
+from nearfield.evaluate.analysis.related import Related
 from nearfield.evaluate.encoded_task import EncodedTask
 from nearfield.evaluate.encoders import LEXICAL
 from nearfield.evaluate.measures import cutoff, measure_name, score_ranking
@@ -111,6 +112,23 @@ class Reranking(EncodedTask):
         ]
         rows = super().measure(others, measures, options, allow=allow, bars=bars) if others else []
         return rows + [self._judged(scorer, measures, bars) for scorer in opened]
+
+    def related(self, random: np.random.Generator) -> Related:
+        """Queries and their positives."""
+        pairs = [
+            (at, row)
+            for at, (rows, grades) in enumerate(self.candidates)
+            for row in rows[grades > 0].tolist()
+        ]
+        known = set(pairs)
+        return Related.drawn(
+            (self.queries, self.texts),
+            np.array(pairs, np.int64).reshape(-1, 2),
+            lambda query, document: (query, document) in known,
+            groups=lambda rows: [""] * len(rows),
+            roles=lambda _: (QUERY, DOCUMENT),
+            random=random,
+        )
 
     def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
         """Each query's measures of its candidates, by the similarity to it."""

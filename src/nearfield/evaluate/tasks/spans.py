@@ -17,6 +17,7 @@ from nearfield.data.spans import Span, SpanData, open_spans
 from nearfield.data.writer import CollectionWriter
 from nearfield.encoders.spec import ModelSpec
 from nearfield.errors import InputError
+from nearfield.evaluate.analysis.related import Related
 from nearfield.evaluate.measures import cutoff, measure_name
 from nearfield.evaluate.task import Floats, Measured, Options, Task
 from nearfield.evaluate.tasks.retrieval import Retrieval
@@ -105,6 +106,10 @@ class Spans(Task):
                 scores = {name: self._values(row.ranking, spans, name) for name in measures}
                 found.append(replace(row, name=row.name + after, scores=scores, ranking=None))
         return found
+
+    def related(self, random: np.random.Generator) -> Related:
+        """Queries and chunks, of which those that hold a part of their spans belong to them."""
+        return Retrieval(self._cut(CHUNKING)[1]).related(random)
 
     def _cut(self, chunking: Chunking) -> tuple[list[Span], Split]:
         """The chunks' places, and the chunks as documents."""

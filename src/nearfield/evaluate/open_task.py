@@ -43,9 +43,10 @@ def open_task(
             _warn_of_errors(data, source)
         found = _first(data, task, options, models, source)
     if found is not None:
+        _check(found, options)
         if task is None and source:
             _say(source, data, found)
-        return _checked(found, options)
+        return found
     wanted = f"any task ({', '.join(TASKS)}); name one"
     if task is not None:
         wanted = f"the task {task}, which takes {TASKS[task].takes}"
@@ -90,8 +91,8 @@ def _say(source: str, data: object, task: Task) -> None:
     )
 
 
-def _checked(task: Task, options: Options) -> Task:
-    """The task. Raises InputError where it does not take one of the options."""
+def _check(task: Task, options: Options) -> None:
+    """Raise InputError where the task does not take one of the options."""
     given = [name for name in options.given() if name not in task.options]
     if given:
         advice = "leave that out"
@@ -101,7 +102,6 @@ def _checked(task: Task, options: Options) -> Task:
             f"{task.where} is data for the task {task.name}, which has no "
             f"{', '.join(given).replace('_', ' ')}; {advice}"
         )
-    return task
 
 
 def _warn_of_errors(data: object, source: str) -> None:

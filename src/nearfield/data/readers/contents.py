@@ -20,8 +20,8 @@ _DISTINCT = 0.3  # of them: labels and categories repeat
 _WORDS = 2.0  # on average: ids and names have fewer
 _FEWEST = 10  # cells that say that a column holds no texts
 _REPEATED = 5  # times that each cell of a category comes, on average
-# by their names, how often each cell of a category of several words comes, on average: titles may be
-# documents, and repeat
+# by their names, how often each cell of a category of several words comes, on average: titles may
+# be documents, and repeat
 _CATEGORIES = dict.fromkeys(KEYS["positive"], 20) | {"source": _REPEATED}
 _HEADING = 5  # words of a column's name: what has more is a row
 _NUMBER = re.compile(r"[\s\d.,:/+%€$-]*")

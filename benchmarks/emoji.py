@@ -4,7 +4,7 @@ CLIP's loss and by SigLIP's at several batches.
 
     python benchmarks/emoji.py --work FOLDER [--emoji FOLDER] [--text minilm-l3] [--other FOLDER]
         [--towers imagenet,scratch] [--losses CLIP,SigLIP] [--batches 32,128,512]
-        [--ranks 0,8] [--epochs 40] [--languages de,fr,es,ja]
+        [--ranks 0,8] [--epochs 40] [--languages de,fr,es,ja] [--pages scifact]
 
 FOLDER of --emoji holds captions.jsonl and images, that of --other the same emoji by another vendor,
 named by their code points (the npm package emoji-datasource-twitter has some in img/twitter/64).
@@ -31,7 +31,10 @@ import numpy as np
 import torch
 from transformers import ConvNextConfig, ConvNextModel, ViTImageProcessorPil
 
+from nearfield.data.chunk.chunking import Chunking
+from nearfield.data.open import open_collection
 from nearfield.data.readers.image import image_url
+from nearfield.encoders.chunked import Chunked
 from nearfield.encoders.image.centred import Centred
 from nearfield.formats.towers.joined import LAYOUT, JoinedFolder
 from nearfield.models.surgery.join import join
@@ -46,6 +49,7 @@ from nearfield.train.images.joined import begin
 from nearfield.train.images.sources import image_data
 from nearfield.train.images.vectors import AsItStands
 from nearfield.train.recipe import Lora, Negatives, ObjectiveChoice, Recipe, Schedule
+from nearfield.types.figures import Figure, with_figures
 from nearfield.types.progress import silent
 from nearfield.types.role import QUERY
 
@@ -67,13 +71,22 @@ def split_of(label: str) -> str:
 
 def recall(queries: Any, documents: Any) -> Any:
     """(n,) whether document i is among the first K of query i."""
-    scores = np.asarray(queries) @ np.asarray(documents).T
+    return found(np.asarray(queries) @ np.asarray(documents).T)
+
+
+def found(scores: Any) -> Any:
+    """The same of the scores (n, n) of all queries with all documents."""
     return ((scores > np.diag(scores)[:, None]).sum(1) < K).astype(float)
 
 
 def shown(values: Any) -> str:
-    found = mean_interval(np.asarray(values, float), bounds=(0.0, 1.0))
-    return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
+    interval = mean_interval(np.asarray(values, float), bounds=(0.0, 1.0))
+    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def more(values: Any) -> str:
+    interval = mean_interval(np.asarray(values, float), bounds=(-1.0, 1.0))
+    return f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
 
 
 def from_scratch(folder: Path) -> None:
@@ -128,6 +141,7 @@ class Emoji:
         test = {_points(self.rows[at]["file"]): at for at in self.places["test"]}
         found = {} if asked.other is None else {_points(p.name): p for p in asked.other.iterdir()}
         self.drawn = {at: image_url(found[key]) for key, at in test.items() if key in found}
+        self.texts = list(open_collection(asked.pages).document_texts) if asked.pages else []
 
     def trained(self, tower: str, recipe: Recipe, work: Path) -> AsItStands:
         """The joined model, trained on train and with the weights that dev likes best."""
@@ -174,6 +188,8 @@ class Emoji:
             other = [self.rows[at]["labels"][language] for at in self.places["test"]]
             row[language] = shown(recall(*self.encoded(encoder, "test", other)))
         row |= self.mixed(encoder)
+        if self.texts:
+            row |= self.pages(encoder)
         if self.drawn:
             labels = encoder.encode([self.labels[at] for at in self.drawn], QUERY)
             images = encoder.encode([*self.drawn.values()], "document")
@@ -190,18 +206,41 @@ class Emoji:
         shown_as = zip(at, tags, drawn, strict=True)
         documents = [self.urls[row] if image else text for row, text, image in shown_as]
         labels = [self.labels[row] for row in at]
-        found = {}
+        row, right = {}, []
         for name, model in (
             ("mixed", encoder),
             ("mixed, centred", Centred.fitted(encoder, documents)),
         ):
             asked = model.encode(labels, QUERY).floats()
-            own = recall(asked, model.encode_document(documents).floats())
-            halves = f"images {own[drawn].mean():.3f}, texts {own[~drawn].mean():.3f}"
-            found[name] = own
-            found[f"{name} finds"] = f"{shown(own)}, {halves}"
-        more = mean_interval(found.pop("mixed, centred") - found.pop("mixed"), bounds=(-1.0, 1.0))
-        return found | {"centred adds": f"{more.mean:+.3f} [{more.low:+.3f}, {more.high:+.3f}]"}
+            right.append(recall(asked, model.encode_document(documents).floats()))
+            halves = f"images {right[-1][drawn].mean():.3f}, texts {right[-1][~drawn].mean():.3f}"
+            row[name] = f"{shown(right[-1])}, {halves}"
+        return row | {"centred adds": more(right[1] - right[0])}
+
+    def pages(self, encoder: Any) -> dict[str, Any]:
+        """Texts of something else, each with an image of test as its figure: what labels find by
+        the text alone, by the best of text and figure, and by that with the gap taken out.
+        """
+        at = self.places["test"]
+        labels = [self.labels[row] for row in at]
+        urls = [self.urls[row] for row in at]
+        texts = self.texts[: len(at)]
+        pairs = zip(texts, urls, strict=True)
+        pages = [with_figures(text, [Figure(url, "")]) for text, url in pairs]
+        right = []
+        for model, documents in (
+            (encoder, texts),
+            (encoder, pages),
+            (Centred.fitted(encoder, [*texts, *urls]), pages),
+        ):
+            parts = Chunked(model, Chunking())
+            right.append(found(parts.encode_query(labels).scores(parts.encode_document(documents))))
+        return {
+            "text alone": shown(right[0]),
+            "text and figure": shown(right[1]),
+            "text and figure, centred": shown(right[2]),
+            "centred adds to pages": more(right[2] - right[1]),
+        }
 
 
 def _points(name: str) -> str:
@@ -216,8 +255,8 @@ def main() -> None:
     sizes = {name: len(rows) for name, rows in emoji.places.items()}
     print(f"{sizes}; chance {K / len(test):.3f}")
     tags = [" ".join(emoji.rows[row]["tags"]) for row in test]
-    found = bm25(tags).find([emoji.labels[row] for row in test], K).documents
-    right = (found == np.arange(len(test))[:, None]).any(1)
+    best = bm25(tags).find([emoji.labels[row] for row in test], K).documents
+    right = (best == np.arange(len(test))[:, None]).any(1)
     print("BM25 on tags", shown(right.astype(float)))
     for rank, tower, loss, batch in product(asked.ranks, asked.towers, asked.losses, asked.batches):
         name = f"{Path(asked.text).name}-{tower}-{rank}-{loss}-{batch}"
@@ -270,6 +309,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--ranks", type=_numbers, default=[0, 8])
     parser.add_argument("--epochs", type=float, default=40)
     parser.add_argument("--languages", type=_names, default=[])
+    parser.add_argument("--pages", help="texts that images of test are figures of")
     parser.add_argument("--limit", type=int, default=0)
     return parser.parse_args()
 

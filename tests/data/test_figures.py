@@ -94,6 +94,9 @@ def test_each_part_has_a_vector_and_the_best_counts(
         build(), ["search", str(data), asked, "--model", f"{folder}@chunk=50", "--json"]
     )
     assert told.exit_code == 0, told.stderr
+    shown = CliRunner().invoke(build(), ["data", "show", str(data)])
+    assert "base64" not in shown.stdout
+    assert "ignored" not in shown.stdout
     first = json.loads(told.stdout)["results"][0]
     assert (first["id"], first["text"].split("\n")[0]) == ("dog", TEXTS[1])
     assert "base64" not in told.stdout.replace(asked, "")

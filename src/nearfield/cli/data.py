@@ -268,6 +268,7 @@ def _render_columns(uses: Mapping[str, str]) -> None:
 def _facts(found: Collection | Pairs) -> dict[str, Any]:
     """What `show` says, as plain values."""
     from nearfield.data.collection import Collection
+    from nearfield.types.figures import worded
 
     if not isinstance(found, Collection):
         example = found.table.slice(0, 1).to_pylist()[0]
@@ -276,7 +277,7 @@ def _facts(found: Collection | Pairs) -> dict[str, Any]:
     counts = {what: len(getattr(found, what)) for what in ("documents", "queries", "judgements")}
     groups = len(set(found.documents["group"].to_pylist()) - {""})
     example = {
-        "document": _cut(found.document_texts[0], 2000),
+        "document": _cut(worded(found.document_texts[0]), 2000),
         "query": found.query_texts[0] if counts["queries"] else None,
     }
     about = {"kind": "collection", "name": found.name} | counts | {"groups": groups}

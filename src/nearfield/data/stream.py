@@ -10,12 +10,13 @@ from typing import IO, Final, NamedTuple
 
 from nearfield.data.collection import Collection
 from nearfield.data.columns import Columns, shortened
-from nearfield.data.readers.figures import FIGURES, document_text
+from nearfield.data.readers.figures import document_text, has_figures
 from nearfield.data.readers.jsonl import objects
 from nearfield.data.readers.lines import decoded, split_lines
 from nearfield.data.readers.rows import Rows
 from nearfield.data.record import Record
 from nearfield.errors import InputError, nearest
+from nearfield.types.figures import COLUMN
 from nearfield.types.role import QUERY
 
 STANDARD_INPUT = Path("standard input")
@@ -91,7 +92,7 @@ def document_stream(rows: Rows, columns: Columns, *, name: str) -> Stream:
     text = columns.text or "text"
     title = columns.title
     read = [column for column in (key, title, text) if column]
-    read += [FIGURES] if FIGURES in rows.names() else []
+    read += [COLUMN] if has_figures(rows) else []
 
     def row(record: Record) -> Row:
         whole = f"{record.joined(title)} {document_text(record, text)}".strip()

@@ -177,7 +177,7 @@ class TextEncoder(Encoder[E]):
 
     def count_tokens(self, items: Sequence[str]) -> Integers:
         """(n,) tokens of each item, without prompt, before any truncation."""
-        return self.tokeniser.count(items)
+        return self.tokeniser.count([worded(item) for item in items])
 
     def token_starts(self, text: str) -> list[int]:
         # sorted, as a normaliser may swap characters

@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 
 from nearfield.types.item import URL
 
+COLUMN: Final = "figures"
+"""The column of a document's figures in a table."""
 LONGEST: Final = 5_000  # characters of a caption
 _MARK = f"]({URL}"
 _FIGURE = re.compile(rf"!\[((?:[^\]\\]|\\.){{0,{LONGEST}}})\]\(({URL}[^)\s]*)\)", re.DOTALL)

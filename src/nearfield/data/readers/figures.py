@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from nearfield.data.readers.image import file_of, image_url
 from nearfield.data.readers.rows import Rows
 from nearfield.data.record import Record
 from nearfield.errors import InputError
 from nearfield.store.inside import inside
-from nearfield.types.figures import LONGEST, Figure, with_figures
+from nearfield.types.figures import COLUMN, LONGEST, Figure, with_figures
 from nearfield.types.item import is_image_url
-
-FIGURES: Final = "figures"
-"""The column of a document's figures."""
 
 
 def has_figures(rows: Rows) -> bool:
     """Whether the rows' documents have figures, whose files may change while theirs stay."""
     try:
-        return FIGURES in rows.names()
+        return COLUMN in rows.names()
     except InputError:  # which reading them raises again
         return False
 
@@ -34,7 +30,7 @@ def document_text(record: Record, column: str) -> str:
     bytes of files or data URLs. Raises InputError for what is none of these.
     """
     text = record.text(column)
-    given = record.values.get(FIGURES)
+    given = record.values.get(COLUMN)
     if given is None or given == "":
         return text
     several = given if isinstance(given, list | tuple) else [given]
@@ -46,7 +42,7 @@ def _figure(record: Record, given: object) -> Figure:
     caption = ""
     if isinstance(given, Mapping):
         image = given.get("image")
-        caption = record.checked(given.get("caption") or "", f"{FIGURES}.caption")
+        caption = record.checked(given.get("caption") or "", f"{COLUMN}.caption")
     if len(caption) > LONGEST:
         raise record.error(f"a caption has {len(caption):,} characters; {LONGEST:,} at most")
     in_file = isinstance(record.place, Path)
@@ -54,8 +50,8 @@ def _figure(record: Record, given: object) -> Figure:
         image = inside(Path(record.place).parent, image, path=Path(record.place))
     elif in_file or not (isinstance(image, bytes | Path) or is_image_url(image)):
         wanted = "a file beside the rows" if in_file else "a Path, the bytes of a file, a data URL"
-        raise record.error(f"{FIGURES!r} has the image {str(image)[:60]!r}; wanted {wanted}")
+        raise record.error(f"{COLUMN!r} has the image {str(image)[:60]!r}; wanted {wanted}")
     try:
         return Figure(image_url(file_of(image)), caption)
     except InputError as error:
-        raise record.error(f"{FIGURES!r}: {error}") from error
+        raise record.error(f"{COLUMN!r}: {error}") from error

@@ -21,6 +21,7 @@ from nearfield.data.readers.lines import lines_in, reading
 from nearfield.data.record import SPLIT_NAMES, Place, Record
 from nearfield.errors import InputError
 from nearfield.types.data_options import NONE, DataOptions
+from nearfield.types.figures import COLUMN
 
 log = logging.getLogger(__name__)
 _PRINTED = re.compile(r"(?s)\s*(\[.*\]|\{.*\}|array\(\[.*\))\s*$")
@@ -185,6 +186,8 @@ class Table(NamedTuple):
 def described(rows: Rows) -> Table:
     """What a table was taken for; all of it is read."""
     meanings = rows.layout.meanings()
+    if not rows.layout.paired:
+        meanings |= {COLUMN: COLUMN}
     columns = {name: meanings.get(name, "") for name in rows.names() if name}
     seen = set[bytes]()
     count = 0

@@ -131,7 +131,7 @@ class RemoteEncoder(Encoder[Dense]):
 
     def count_tokens(self, items: Sequence[str]) -> Integers:
         """(n,) tokens of each text as the vendor counts them, or estimated; an image has none."""
-        texts = ["" if is_image_url(item) else item for item in items]
+        texts = ["" if is_image_url(item) else worded(item) for item in items]
         return np.array(self.client.counter.count(texts), np.int64)
 
     def forecast(self, items: Sequence[Item], role: Role) -> Forecast:

@@ -11,6 +11,7 @@ import numpy as np
 from nearfield.data.open import open_collection, open_queries
 from nearfield.errors import InputError
 from nearfield.retrieval.searchable import index
+from nearfield.types.figures import worded
 from nearfield.types.item import is_image_url
 from nearfield.types.progress import Bars, no_bars
 
@@ -64,7 +65,7 @@ def pool(
             for hit in hits:
                 if is_image_url(hit.text):
                     raise InputError(f"{collection.name}: document {hit.id!r} is an image")
-                one = Pooled(name, asked[name], hit.id, hit.title, hit.text)
+                one = Pooled(name, asked[name], hit.id, hit.title, worded(hit.text))
                 found[name].setdefault(hit.id, one)
     items = []
     for name in names:

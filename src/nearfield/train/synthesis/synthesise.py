@@ -34,6 +34,7 @@ from nearfield.train.synthesis.matched import Likeness
 from nearfield.train.synthesis.templates import NAME as TEMPLATES
 from nearfield.train.synthesis.writer import Document, Means, Order, Queries, Writer
 from nearfield.types.arrays import Positions
+from nearfield.types.figures import worded
 from nearfield.types.progress import Progress, silent
 
 _SAMPLE = 20_000  # documents whose words say which are common
@@ -238,7 +239,7 @@ def _written(
     titles, texts = (collection.documents[name] for name in ("title", "text"))
 
     def document(at: int) -> Document:
-        return Document(titles[at].as_py(), texts[at].as_py())
+        return Document(titles[at].as_py(), worded(texts[at].as_py()))
 
     everything: list[Queries] = []
     with nullcontext() if writer.facts is None else KeptQueries.of(writer.facts) as kept:

@@ -194,11 +194,10 @@ class Lexical(Encoder[Sparse]):
         weights = np.ones(len(read.terms), np.float32)
         return Sparse(weights, read.terms, read.offsets, self.contract.dim)
 
-    def _weighted(
-        self, frequencies: Sparse, read: Numbered, started: float, *, query: bool
-    ) -> Sparse:
-        """What the terms weigh that texts have so often; the frequencies are written over."""
-        made = frequencies
+    def _weighted(self, made: Sparse, read: Numbered, started: float, *, query: bool) -> Sparse:
+        """What the terms weigh in texts that have them as often as `made` says, which is written
+        over.
+        """
         if self.bag.weighting == "tfidf":
             made.weights[:] *= self.idf[made.terms]
             rows = made.matrix()

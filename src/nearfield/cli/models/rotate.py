@@ -33,9 +33,14 @@ def rotate(
     from nearfield.data.open import open_collection
     from nearfield.encoders.encoded import encoded
     from nearfield.encoders.load import load
+    from nearfield.models.find import model_path
+    from nearfield.models.saving.written import check_target
     from nearfield.models.surgery.rotate import rotate as rotated
     from nearfield.types.role import DOCUMENT
 
+    # before anything is encoded: a model behind an API has no folder, and is paid
+    model_path(model)
+    check_target(to)
     documents = open_collection(texts).document_texts
     with progress_bar(f"encoding {len(documents):,} documents") as progress:
         made = encoded(load(model), documents, DOCUMENT, progress=progress)

@@ -26,7 +26,7 @@ from nearfield.store.fields import Fields, read_fields, read_json
 from nearfield.store.fingerprint import model_hash
 from nearfield.store.foreign import foreign
 from nearfield.store.regular import read_bytes
-from nearfield.types.arrays import Floats, Integers
+from nearfield.types.arrays import Doubles, Floats, Integers
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import QUERY, Role
@@ -218,7 +218,7 @@ class Lexical(Encoder[Sparse]):
         )
         return dataclasses.replace(made, usage=usage, counts=counts)
 
-    def _saturate(self, made: Sparse, relative: Floats) -> None:
+    def _saturate(self, made: Sparse, relative: Doubles) -> None:
         """BM25's weights in place of frequencies; `relative`: (n,) lengths over the mean length."""
         k1, b = self.bag.k1, self.bag.b
         for first in range(0, len(made), _TEXTS):

@@ -62,7 +62,7 @@ class Inverted(Index[Sparse]):
             )
         vectors.check_terms()  # what is made of them is written and read as far as they say
         starts = np.concatenate([[0], np.cumsum(vectors.found_in)])
-        documents = np.empty(starts[-1], np.int32)
+        postings = np.empty(starts[-1], np.int32)
         weights = np.empty(starts[-1], np.float32)
         free = starts[:-1].copy()
         for first in range(0, len(vectors), BLOCK):
@@ -70,10 +70,10 @@ class Inverted(Index[Sparse]):
             counts = np.diff(columns.indptr)
             # a term's postings of this block go behind those of the blocks before
             places = np.arange(columns.nnz) + np.repeat(free - columns.indptr[:-1], counts)
-            documents[places] = columns.indices + first
+            postings[places] = columns.indices + first
             weights[places] = columns.data
             free += counts
-        return cls(starts, documents, weights, len(vectors))
+        return cls(starts, postings, weights, len(vectors))
 
     def __len__(self) -> int:
         return self.items

@@ -124,6 +124,23 @@ def test_tables_that_point_at_each_other_among_others(tmp_path: Path) -> None:
     assert found.document_texts[1].endswith(answered(1))
 
 
+@pytest.mark.parametrize("name", ["questions", "tickets"])
+def test_a_table_of_answers_that_point_at_questions(tmp_path: Path, name: str) -> None:
+    """By the name of the file, or by the columns that are stated."""
+    text = "question" if name == "questions" else "subject"
+    asked_of = [{"id": str(100 + at), "user_id": str(at % 9), text: asked(at)} for at in range(20)]
+    answers = [
+        {"id": str(900 + at), f"{name[:-1]}_id": str(100 + at // 2), "body": answered(at)}
+        for at in range(40)
+    ]
+    write(tmp_path / f"{name}.csv", asked_of)
+    write(tmp_path / "replies.csv", answers)
+    options = DataOptions() if name == "questions" else DataOptions(query=text, document="body")
+    found = open_collection(tmp_path, options)
+    assert tuple(found.query_texts) == tuple(asked(at) for at in range(20))
+    assert found.split("all").relevance["103"] == {"906": 1, "907": 1}
+
+
 def test_clicks_in_another_language_and_texts_under_unknown_names(tmp_path: Path) -> None:
     goods = [{"Nummer": f"A{at}", "Beschreibung": answered(at)} for at in range(30)]
     clicks = [
@@ -228,3 +245,17 @@ def test_summaries_in_every_shape(tmp_path: Path) -> None:
     assert open_summaries(write(tmp_path / "flat.csv", flat)).texts == whole
     assert open_summaries(write(tmp_path / "printed.csv", printed)).texts == whole
     assert open_summaries(pa.Table.from_pylist(lists)).texts == whole
+
+
+def test_a_label_beside_texts_under_unknown_names_is_proposed(tmp_path: Path) -> None:
+    rows = [
+        ticket(at)
+        | {"subject": asked(at), "description": f"Hello. {answered(at)}", "category": WORDS[at % 3]}
+        for at in range(60)
+    ]
+    file = write(tmp_path / "tickets.csv", rows)
+    with pytest.raises(UnknownColumnsError, match="Where 'category' is the label") as raised:
+        open_data(file)
+    assert "--document description alone. By their contents, say: --query" in str(raised.value)
+    labelled = open_labelled(file, DataOptions(document="description"))
+    assert set(labelled.test.labels) <= set(WORDS[:3])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -68,7 +70,11 @@ def show(source: Source, json: Json = False) -> None:
             if linked:
                 out.say(f"it points at other tables by ids: nearfield data show {folder}")
         raise
-    facts = _facts(open_data(source))
+    opened = open_data(source)
+    facts = _facts(opened)
+    task = _task(opened, source)
+    if task is not None:
+        facts["task"] = task
     if json:
         emit_json(facts | {"tables": read})
         return
@@ -233,6 +239,20 @@ def export(
             path=target,
         )
     _written(found, target, json=json)
+
+
+def _task(found: Collection | Pairs, source: str) -> str | None:
+    """What `evaluate` measures on data that is no collection with queries; None for nothing."""
+    from nearfield.data.collection import Collection
+    from nearfield.errors import NearfieldError
+    from nearfield.evaluate.open_task import open_task
+
+    if isinstance(found, Collection) and len(found.queries):
+        return None
+    with warnings.catch_warnings(), contextlib.suppress(NearfieldError):
+        warnings.simplefilter("ignore")  # the doctor's, which are for who measures
+        return open_task(source if isinstance(found, Collection) else found).name
+    return None
 
 
 def _render_table(table: Table) -> None:

@@ -105,6 +105,10 @@ def proposed(
     for name in sorted(textless):
         message += f". {name!r} holds no texts, as {contents.example(name)[:40]!r}"
     options = _options(error, contents.profiles, textless)
+    label = next((name for name in contents.cells if plain(name) in KEYS["label"]), None)
+    if label is not None and "query" in options:
+        text = max(contents.profiles, key=lambda profile: profile.length).name
+        message += f". Where {label!r} is the label of texts: --document {shlex.quote(text)} alone"
     if options:
         message += ". By their contents, say: " + _stated(options)
         if error.line == 1 and not _heads(error.names):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from nearfield.data.cache import files_key
@@ -72,13 +73,17 @@ def _recognise(given: object, options: DataOptions) -> LinkedTables | None:
 
 def _links(tables: list[Rows], found: list[Pointer], options: DataOptions) -> list[Links]:
     """The links of each table that points at documents: with a table of queries, where there is
-    one, else with a query in the table itself.
+    one, else with a query in the table itself; where no table does, of one of answers that points
+    at what they answer.
     """
-    between, within = list[Links](), list[Links]()
+    between, within, answers = list[Links](), list[Links](), list[Links]()
     for own in tables:
         out = [each for each in found if each.source is own]
         asked = [each for each in out if _called_queries(each.target)]
         for to in out:
+            stated = options.query in to.target.names() and options.query not in own.names()
+            if to in asked or stated:
+                answers += _answers(to, options)
             columns = _documents(to.target, options.document)
             if columns is None or to in asked:
                 continue
@@ -89,7 +94,21 @@ def _links(tables: list[Rows], found: list[Pointer], options: DataOptions) -> li
                     between.append(Links(to, columns, text, asked[0]))
             elif text is not None:
                 within.append(Links(to, columns, text))
-    return between or within
+    return between or within or answers
+
+
+def _answers(to: Pointer, options: DataOptions) -> list[Links]:
+    """The links of a table of answers, each a document of its own, by the table's ids; none where
+    its texts, its ids or the queries are not certain.
+    """
+    own = to.source
+    document = options.document or _text(own, ("positive", "text"))
+    query = _query(to.target, options.query)
+    key = next((name for name in own.names() if plain(name) in KEYS["id"]), None)
+    if key is None or query is None or document not in own.names():
+        return []
+    columns = columns_of(own.names(), own.place, DataOptions(document=document))
+    return [Links(Pointer(own, key, own, key), columns, query, to)]
 
 
 def _called_queries(rows: Rows) -> bool:
@@ -112,11 +131,16 @@ def _documents(rows: Rows, stated: str | None) -> Columns | None:
 
 def _query(rows: Rows, stated: str | None) -> str | None:
     """The column of queries: as stated, by its name, or as the only one of texts."""
-    names = rows.names()
     if stated is not None:
-        return stated if stated in names else None
+        return stated if stated in rows.names() else None
+    return _text(rows, ("query", "text"))
+
+
+def _text(rows: Rows, meanings: Sequence[str]) -> str | None:
+    """The column of texts that is called so, or the only one."""
+    names = rows.names()
     textless = rows.contents.textless(names)
-    for meaning in ("query", "text"):
+    for meaning in meanings:
         named = [name for name in names if plain(name) in KEYS[meaning] and name not in textless]
         if named:
             return named[0]
@@ -138,10 +162,12 @@ def _uncertain(folder: Path, links: list[Links], found: list[Pointer]) -> InputE
             query = min(asked, key=lambda profile: (-round(profile.questions), profile.length))
             document = max(answers, key=lambda profile: profile.length)
             names = f"--query {shlex.quote(query.name)} --document {shlex.quote(document.name)}"
+            source = Path(to.source.place).name
+            target = Path(to.target.place).name
             return InputError(
-                f"{Path(to.source.place).name} points at {Path(to.target.place).name} by "
-                f"{to.column!r}; which columns are the texts is not certain. By their contents, "
-                f"say: {names}",
+                f"{source} points at {target} by {to.column!r}; which columns are the texts is not "
+                f"certain. Where {source} answers {target}, name a query of {target} and a "
+                f"document of {source}; else, by their contents, say: {names}",
                 path=folder,
             )
     return None

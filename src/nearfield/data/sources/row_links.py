@@ -55,7 +55,8 @@ def write_links(links: Links, writer: CollectionWriter) -> None:
     columns = links.columns
     own = links.documents.source
     for record in to.target:
-        if own is not to.target or not id_in(record, to.column):
+        other = id_in(record, to.column) not in ("", id_in(record, to.key))
+        if own is not to.target or not other:
             text = record.joined(columns.text)
             title = record.joined(columns.title)
             writer.document(id_in(record, to.key), text, title=title)

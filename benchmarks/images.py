@@ -1,35 +1,50 @@
-"""Images per second of nearfield beside transformers' own steps: decode, prepare, forward.
+"""Images per second of nearfield beside transformers' own steps, or OpenCLIP's: decode, prepare,
+forward.
 
-    .venv/bin/python benchmarks/images.py [FOLDER_OF_IMAGES] [--model CLIP_FOLDER]
-        [--count 256] [--turns 5]
+    python benchmarks/images.py [FOLDER_OF_IMAGES] [--model CLIP_FOLDER] [--count 256] [--turns 5]
+        [--open-clip PYTHON] [--save] [--json]
 
 Without a folder the images are made. Without --model the weights are random, of CLIP ViT-B/32's
-size. Both run in one process, turn by turn, each first in every other turn; the vectors must be
-equal within 1e-5. The ratio is the median of those of the turns: it holds on a busy machine, too.
+size. Both run turn by turn, each first in every other turn; the vectors must be equal within 1e-5.
+The ratio is the median of those of the turns: it holds on a busy machine, too. PYTHON is that of
+benchmarks/environments/open_clip.txt; OpenCLIP runs in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from results import circumstances, parsed, save
 from transformers import AutoImageProcessor, AutoModel, CLIPConfig, CLIPImageProcessorPil
 
 import nearfield as nf
 from nearfield.data.sources.image_folder import image_files
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from towers import images_of_each_kind, tiny_towers
+from towers import images_of_each_kind, tiny_towers, tokeniser
 
 BATCH = 32
+
+
+class Side(NamedTuple):
+    """A turn of one side: its vectors, and its seconds by the clock and of the processors."""
+
+    vectors: Any
+    clock: float
+    used: float
 
 
 def random_model(folder: Path) -> Path:
@@ -61,45 +76,76 @@ def plain(model: Any, processor: Any, paths: list[Path]) -> Any:
     return torch.cat(made).numpy()
 
 
+def open_clip(python: str, folder: Path) -> Callable[[list[Path]], Side]:
+    """OpenCLIP's side, which makes the model at `folder` where there is none."""
+    command = [python, str(Path(__file__).with_name("images_peer.py")), str(folder)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(paths: list[Path]) -> Side:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        print(json.dumps([str(path) for path in paths]), file=process.stdin, flush=True)
+        facts = json.loads(process.stdout.readline())
+        return Side(np.load(folder / "vectors.npy"), facts["clock"], facts["used"])
+
+    return run
+
+
+def timed(encode: Callable[[list[Path]], Any], paths: list[Path]) -> Side:
+    started = time.perf_counter(), time.process_time()
+    vectors = encode(paths)
+    return Side(vectors, time.perf_counter() - started[0], time.process_time() - started[1])
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("images", type=Path, nargs="?")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--count", type=int, default=256)
     parser.add_argument("--turns", type=int, default=5)
-    asked = parser.parse_args()
+    parser.add_argument("--open-clip", metavar="PYTHON", help="a Python with open_clip")
+    asked = parsed(parser)
+    result = circumstances()
+    peer = "open_clip" if asked.open_clip else "transformers"
     with tempfile.TemporaryDirectory() as work:
         images = asked.images or made_images(Path(work, "images"), asked.count)
         paths = list(islice(image_files(images), asked.count))
-        folder = asked.model or random_model(Path(work, "model"))
+        folder = asked.model or Path(work, "model")
+        theirs: Callable[[list[Path]], Side]
+        if asked.open_clip:
+            theirs = open_clip(asked.open_clip, folder)
+            theirs(paths[:BATCH])  # warm
+            tokeniser(folder)  # nearfield reads both towers
+        else:
+            if not asked.model:
+                random_model(folder)
+            model = AutoModel.from_pretrained(folder)
+            processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+            theirs = partial(timed, partial(plain, model, processor))
         encoder: Any = nf.load(folder)
-        model = AutoModel.from_pretrained(folder)
-        processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
-        ways: dict[str, Any] = {
-            "nearfield": lambda: np.asarray(encoder.encode(paths)),
-            "transformers": lambda: plain(model, processor, paths),
-        }
-        took: dict[str, list[float]] = {name: [] for name in ways}
-        used: dict[str, list[float]] = {name: [] for name in ways}
-        vectors = {}
+        ours = partial(timed, lambda paths: np.asarray(encoder.encode(paths)))
+        ours(paths[:BATCH])
+        sides: dict[str, Callable[[list[Path]], Side]] = {"nearfield": ours, peer: theirs}
+        turns: dict[str, list[Side]] = {name: [] for name in sides}
         for turn in range(asked.turns):
-            for name in list(ways)[:: 1 if turn % 2 else -1]:
-                started = time.perf_counter(), time.process_time()
-                vectors[name] = ways[name]()
-                took[name].append(time.perf_counter() - started[0])
-                used[name].append(time.process_time() - started[1])
-    gap = np.abs(vectors["nearfield"] - vectors["transformers"]).max()
-    for name, seconds in took.items():
-        print(
-            f"{name:<13} {len(paths) / min(seconds):7.1f} images/s at best, "
-            f"{1000 * min(used[name]) / len(paths):.1f} ms of the processors each"
-        )
-    for what, of in {"images per second": took, "work": used}.items():
-        ratios = np.divide(of["transformers"], of["nearfield"])
-        low, high = ratios.min(), ratios.max()
-        print(f"ratio of {what}: {np.median(ratios):.3f}, from {low:.3f} to {high:.3f}")
-    print(f"greatest difference of a value: {gap:.1e}")
+            for name in list(sides)[:: 1 if turn % 2 else -1]:
+                turns[name].append(sides[name](paths))
+    gap = float(np.abs(turns["nearfield"][-1].vectors - turns[peer][-1].vectors).max())
+    for name, runs in turns.items():
+        result[name] = {
+            "images_per_second": round(len(paths) / min(run.clock for run in runs), 1),
+            "processor_ms_per_image": round(1000 * min(run.used for run in runs) / len(paths), 1),
+        }
+    for what in ("clock", "used"):
+        pairs = zip(turns[peer], turns["nearfield"], strict=True)
+        ratios = np.array([getattr(a, what) / getattr(b, what) for a, b in pairs])
+        low, middle, high = ratios.min(), np.median(ratios), ratios.max()
+        result[f"ratio_{what}"] = f"{middle:.3f}, from {low:.3f} to {high:.3f}"
+    result["greatest_difference"] = gap
+    print(json.dumps({key: value for key, value in result.items() if key != "versions"}, indent=1))
     assert gap < 1e-5
+    if asked.save:
+        print(save(f"images-{peer}", result))
 
 
 if __name__ == "__main__":

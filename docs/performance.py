@@ -278,8 +278,9 @@ def _load(name: str, result: dict[str, Any], command: str) -> list[str]:
 def _serve(name: str, result: dict[str, Any], command: str) -> list[str]:
     title = f"### Load on the server, {result['model']}\n\n"
     title += (
-        "A plain FastAPI + sentence-transformers server beside ours, in turn, the same requests "
-        "of mixed lengths; every answer checked against sentence-transformers' vectors. "
+        "A plain FastAPI + sentence-transformers server and infinity's beside ours, in turn, the "
+        "same requests of mixed lengths; every answer checked against sentence-transformers' "
+        "vectors. "
     )
     return [title + command, _table(result["rows"])]
 

@@ -39,6 +39,8 @@ class TwoTower(torch.nn.Module):
         require("PIL.Image", extra="vision")
         from transformers import AutoTokenizer
 
+        from nearfield.models.image.clip_layers import lighten
+
         self.folder = folder
         remote_code(folder.path, trusted=False)  # refuses code, which is never run here
         weight_files(folder.path)  # refuses an index that names files outside the folder
@@ -50,6 +52,7 @@ class TwoTower(torch.nn.Module):
             self.has_bias = hasattr(self.model, "logit_bias")  # CLIP has none
             bias = self.model.logit_bias if self.has_bias else torch.zeros(())
             self.logits = Logits(float(self.model.logit_scale.detach().exp()), float(bias.detach()))
+        lighten(self.model)
         self.model.eval()
         self.adapters: dict[str, Attached] = {}
 

@@ -88,6 +88,17 @@ def test_features_are_those_of_transformers(folder: Path, images: list[Path]) ->
     assert np.abs(seen @ seen.T - 1).max() > 1e-3
 
 
+def test_gradients_are_those_of_transformers(folder: Path, images: list[Path]) -> None:
+    processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+    given = processor(images=[plain(path) for path in images[:3]], return_tensors="pt")
+    networks = [opened(folder).model.model, AutoModel.from_pretrained(folder)]
+    for network in networks:
+        network.get_image_features(**given).pooler_output.square().sum().backward()
+    ours, theirs = (dict(network.vision_model.named_parameters()) for network in networks)
+    for name, weight in theirs.items():
+        torch.testing.assert_close(ours[name].grad, weight.grad, rtol=1e-4, atol=1e-5)
+
+
 def test_logits_are_those_of_transformers(folder: Path, images: list[Path]) -> None:
     model, encoder = AutoModel.from_pretrained(folder), opened(folder)
     texts, seen = encoder.encode(["red", "a cat"]), encoder.encode(images[:3])

@@ -28,7 +28,7 @@ from nearfield.types.progress import Progress, silent
 from nearfield.types.role import Role
 from nearfield.types.usage import Usage
 
-BATCH = 32  # images of one call
+BATCH = 8  # images of one call; with more, what a layer leaves does not stay in the cache
 
 
 class SeesImages(Protocol):
@@ -85,7 +85,7 @@ class Opened(Encoder[Dense]):
         """
 
     def encode_as(self, role: Role, items: Sequence[Item], *, progress: Progress = silent) -> Dense:
-        """Texts first, then images in batches of 32, which are decoded on several threads.
+        """Texts first, then images in small batches, which are decoded on several threads.
 
         Raises InputError, naming the item, for an image that cannot be read.
         """

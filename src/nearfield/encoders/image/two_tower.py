@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from nearfield.encoders.collect import warn_of_truncation
-from nearfield.encoders.image.images import BATCH, Opened, Vectors, seen, torch_device, unit
+from nearfield.encoders.image.images import Opened, Vectors, seen, torch_device, unit
 from nearfield.models.image.items import Written
 from nearfield.models.two_tower import TwoTower
 from nearfield.runtimes.options import OpenOptions
@@ -17,6 +17,8 @@ from nearfield.similarity.dense import Dense
 from nearfield.types.item import Item
 from nearfield.types.role import Role
 from nearfield.types.usage import Usage
+
+_BATCH = 32  # texts of one call
 
 
 class TwoTowerEncoder(Opened):
@@ -42,14 +44,14 @@ class TwoTowerEncoder(Opened):
         return Written(np.arange(len(texts)), given)
 
     def texts_as(self, role: Role, texts: Sequence[str]) -> Dense:
-        """See Opened.texts_as; in batches of 32."""
+        """See Opened.texts_as."""
         lengths = np.array(self.model.count(texts))
         read = np.minimum(lengths, self.contract.max_tokens)
         counts = np.stack([read, lengths - read], 1)
         parts = []
         with torch.inference_mode():
-            for start in range(0, len(texts), BATCH):
-                parts.append(unit(self.model.texts(texts[start : start + BATCH])))
+            for start in range(0, len(texts), _BATCH):
+                parts.append(unit(self.model.texts(texts[start : start + _BATCH])))
         embeddings = Dense.under(self.contract, np.concatenate(parts), counts=counts)
         cut = int((counts[:, 1] > 0).sum())
         usage = Usage(len(texts), int(read.sum()), cut, int(counts[:, 1].sum()))

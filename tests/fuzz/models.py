@@ -85,6 +85,7 @@ def whole_models(place: Path) -> dict[str, tuple[str, ...]]:
     """
     from decoders import decoder_model
     from late_models import LAYOUTS, tiny_late
+    from nomic_vision import tiny
     from sparse_models import tiny_splade
     from static_models import model2vec_folder, sentence_transformers_folder
     from three_heads import tiny_three_heads
@@ -130,6 +131,7 @@ def whole_models(place: Path) -> dict[str, tuple[str, ...]]:
         add(f"towers-{kind}", lambda path, kind=kind: tiny_towers(path, kind), (TORCH, IMAGE))
     for kind in ("vit", "efficientnet-lite"):
         add(kind, lambda path, kind=kind: tiny_image_model(path, kind), (IMAGE,))
+    add("nomic-vision", tiny, (IMAGE,))
     add("joined", _joined, (NATIVE, TORCH, IMAGE))
     return ways
 

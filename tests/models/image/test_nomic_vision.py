@@ -9,82 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from transformers import CLIPImageProcessorPil
+from safetensors.torch import load_file
 
 import nearfield as nf
 from nearfield.encoders.image.images import ImageEncoder
 from nearfield.errors import InputError, ModelError
+from nomic_vision import CONFIG, GRID, HEADS, LAYERS, PATCH, SIDE, WIDTH, tiny
 from towers import images_of_each_kind
-
-WIDTH, HEADS, LAYERS, INNER, PATCH, SIDE = 32, 2, 2, 24, 8, 32
-GRID = SIDE // PATCH
-CONFIG = {
-    "architectures": ["NomicVisionModel"],
-    "auto_map": {
-        "AutoConfig": "nomic-ai/nomic-bert-2048--configuration_hf_nomic_bert.NomicBertConfig",
-        "AutoModel": "nomic-ai/nomic-bert-2048--modeling_hf_nomic_bert.NomicVisionModel",
-    },
-    "model_type": "nomic_bert",
-    "activation_function": "swiglu",
-    "img_size": SIDE,
-    "layer_norm_epsilon": 1e-6,
-    "learned_pos_embedding": False,
-    "n_embd": WIDTH,
-    "n_head": HEADS,
-    "n_inner": float(INNER),
-    "n_layer": LAYERS,
-    "norm_mlp": True,
-    "patch_size": PATCH,
-    "prenorm": True,
-    "ref_feat_shape": [GRID, GRID],
-    "use_rotary_pos_emb": True,
-}
-
-
-def tiny(folder: Path) -> Path:
-    """Random weights by the published names."""
-    draw = torch.Generator().manual_seed(0)
-    made: dict[str, torch.Tensor] = {}
-
-    def plain(name: str, *shape: int) -> None:
-        made[name] = torch.randn(*shape, generator=draw) * 0.5
-
-    def linear(name: str, into: int, out: int) -> None:
-        made[f"{name}.weight"] = torch.randn(out, into, generator=draw) / into**0.5
-        plain(f"{name}.bias", out)
-
-    def norm(name: str, width: int) -> None:
-        made[f"{name}.weight"] = 1 + torch.randn(width, generator=draw) * 0.2
-        plain(f"{name}.bias", width)
-
-    def perceptron(name: str) -> None:
-        linear(f"{name}.fc11", WIDTH, INNER)
-        linear(f"{name}.fc12", WIDTH, INNER)
-        linear(f"{name}.fc2", INNER, WIDTH)
-
-    plain("embeddings.cls_token", 1, 1, WIDTH)
-    plain("embeddings.pos_embed", 1, 1 + GRID**2, WIDTH)
-    linear("embeddings.proj", 3 * PATCH**2, WIDTH)
-    for at in range(LAYERS):
-        linear(f"layers.{at}.attn.Wqkv", WIDTH, 3 * WIDTH)
-        linear(f"layers.{at}.attn.out_proj", WIDTH, WIDTH)
-        norm(f"layers.{at}.norm1", WIDTH)
-        norm(f"layers.{at}.norm2", WIDTH)
-        perceptron(f"layers.{at}.mlp")
-        norm(f"layers.{at}.mlp.norm", INNER)
-    plain("selector.attn.latent", 1, 1, WIDTH)
-    linear("selector.attn.Wq", WIDTH, WIDTH)
-    linear("selector.attn.Wkv", WIDTH, 2 * WIDTH)
-    linear("selector.attn.out_proj", WIDTH, WIDTH)
-    norm("selector.norm1", WIDTH)
-    perceptron("selector.mlp")
-    folder.mkdir(parents=True)
-    save_file(made, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps(CONFIG))
-    square = {"height": SIDE, "width": SIDE}
-    CLIPImageProcessorPil(size=square, do_center_crop=False).save_pretrained(folder)
-    return folder
 
 
 class Reference:
@@ -186,6 +117,12 @@ def test_it_is_what_the_published_code_computes(tmp_path: Path) -> None:
         ({"img_size": 64}, "are not those of a NomicVisionModel: "),
         ({"n_embd": "many"}, "n_embd"),
         ({"ref_feat_shape": [0, 4]}, "ref_feat_shape"),
+        ({"ref_feat_shape": [4]}, "ref_feat_shape has 1 numbers, not 2"),
+        ({"n_layer": 10**9}, "n_layer is 1,000,000,000; at most"),
+        ({"img_size": 2**30}, "img_size, patch_size or n_embd is another"),
+        ({"patch_size": 0}, "patch_size"),
+        ({"n_head": 0}, "n_head"),
+        ({"n_head": 3}, "3 heads do not share 32 numbers in fours"),
     ],
 )
 def test_what_it_cannot_be_is_refused(changed: dict[str, Any], said: str, tmp_path: Path) -> None:

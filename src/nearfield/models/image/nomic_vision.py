@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from nearfield.errors import ModelError
 from nearfield.formats.images.image_folder import ImageModel
+from nearfield.models.backbones.backbone import refuse_unusable
 from nearfield.models.image.network import Network
 from nearfield.store.fields import Fields, read_fields
 from nearfield.store.tensors import read_tensors, write_tensors
@@ -31,11 +32,16 @@ class NomicVision(Network):
     def __init__(self, config: Fields, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
         inner = len(weights["layers.0.mlp.fc11.weight"])
-        width = config.integer("n_embd")
-        heads = config.integer("n_head")
-        epsilon = config.number("layer_norm_epsilon")
-        self.patch = config.integer("patch_size")
-        grid = config.integer("img_size") // self.patch
+        width = config.integer("n_embd", low=1)
+        heads = config.integer("n_head", low=1)
+        epsilon = config.number("layer_norm_epsilon", low=0)
+        self.patch = config.integer("patch_size", low=1)
+        grid = config.integer("img_size", low=1) // self.patch
+        # before anything as large as the config says is made
+        if weights["embeddings.pos_embed"].shape != (1, 1 + grid**2, width):
+            raise RuntimeError("img_size, patch_size or n_embd is another")
+        if width % (4 * heads):  # a row and a column for each two numbers
+            raise RuntimeError(f"{heads} heads do not share {width} numbers in fours")
         self.embeddings = nn.Module()
         self.embeddings.cls_token = nn.Parameter(torch.empty(1, 1, width))
         self.embeddings.pos_embed = nn.Parameter(torch.empty(1, 1 + grid**2, width))
@@ -44,9 +50,11 @@ class NomicVision(Network):
             Block(width, inner, heads, epsilon) for _ in range(config.integer("n_layer"))
         )
         self.selector = Selector(width, inner, heads, epsilon)
-        reference = (grid, grid)
+        reference = [grid, grid]
         if config.get("ref_feat_shape") is not None:
             reference = config.integers("ref_feat_shape", low=1)
+        if len(reference) != 2:
+            raise RuntimeError(f"ref_feat_shape has {len(reference)} numbers, not 2")
         angles = angles_of(grid, reference, width // heads)
         self.register_buffer("sines", angles.sin(), persistent=False)
         self.register_buffer("cosines", angles.cos(), persistent=False)
@@ -135,7 +143,7 @@ class Selector(nn.Module):
         return made
 
 
-def angles_of(grid: int, reference: tuple[int, ...], dim: int) -> Tensor:
+def angles_of(grid: int, reference: Sequence[int], dim: int) -> Tensor:
     """(grid x grid, dim): the angle by which each two numbers of a head are turned at each patch:
     the first half of them by its row, the second by its column.
     """
@@ -168,6 +176,7 @@ def attended(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 def open_network(folder: ImageModel) -> NomicVision:
     """Raises ModelError where weights are missing or do not fit."""
     config = read_fields(folder.path / "config.json")
+    refuse_unusable(config, folder.path)
     try:
         return NomicVision(config, read_tensors(folder.path / "model.safetensors"))
     except (KeyError, RuntimeError) as error:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nearfield.encoders.encoder import Encoder
@@ -14,6 +13,7 @@ from nearfield.types.role import Role
 
 log = logging.getLogger(__name__)
 AT_ONCE = 8_192  # texts that are counted together; one that is in two such lots is counted twice
+LARGEST = 64 << 20  # characters of a lot, which images reach first
 
 
 def afford(encoders: Iterable[Encoder[Any]], texts: Mapping[Role, Iterable[str]]) -> None:
@@ -33,9 +33,22 @@ def afford(encoders: Iterable[Encoder[Any]], texts: Mapping[Role, Iterable[str]]
 
 
 def _of(encoder: Encoder[Any], texts: Iterable[str], role: Role) -> Forecast | None:
-    rest = iter(texts)
     whole = None
-    while some := list(islice(rest, AT_ONCE)):
-        found = encoder.forecast(some, role)
+    for lot in _lots(texts):
+        found = encoder.forecast(lot, role)
         whole = found if whole is None or found is None else whole + found
     return whole
+
+
+def _lots(texts: Iterable[str]) -> Iterator[list[str]]:
+    lot: list[str] = []
+    size = 0
+    for text in texts:
+        lot.append(text)
+        size += len(text)
+        if len(lot) == AT_ONCE or size > LARGEST:
+            yield lot
+            lot = []
+            size = 0
+    if lot:
+        yield lot

@@ -17,10 +17,10 @@ from sklearn.linear_model import LogisticRegression
 
 from counting import Counting
 from nearfield.data.collection import Collection
+from nearfield.data.evaluated.summaries import Summaries, Summarised
 from nearfield.data.labelled import Labelled
 from nearfield.data.pairs import Pairs
 from nearfield.data.readers.word_tests import Analogies, WordPairs
-from nearfield.data.summaries import Summaries, Summarised
 from nearfield.data.word_vectors import WordVectors
 from nearfield.errors import InputError
 from nearfield.evaluate.compare import compare

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from nearfield.data.columns import UnknownColumnsError
+from nearfield.data.evaluated.summaries import open_summaries
 from nearfield.data.open import open_collection, open_data, open_labelled, open_pairs, recognise
-from nearfield.data.summaries import open_summaries
 from nearfield.errors import InputError
 from nearfield.types.data_options import DataOptions
 

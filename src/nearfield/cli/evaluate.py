@@ -201,8 +201,7 @@ def evaluate(
     _show(comparison, named=bool(measures))
     for path in filter(None, (report, run_folder)):
         err.print(f"written: {path}", highlight=False)
-    named = f" --task {task}" if task else ""
-    show_next(_next(comparison, models, shlex.quote(on) + RESTATED.get(), named))
+    show_next(_next(comparison, models, shlex.quote(on) + RESTATED.get(), task))
 
 
 def _grid(dims: str, dtype: str) -> tuple[tuple[float, ...], tuple[str, ...]]:
@@ -256,7 +255,7 @@ def _write_page(
     write_evaluation(page, comparison, found)
 
 
-def _next(comparison: Comparison, models: list[str], data: str, task: str) -> str:
+def _next(comparison: Comparison, models: list[str], data: str, task: str | None) -> str:
     """Tune the best model of texts that has vectors; without one, the details. `data` is quoted and
     followed by the options by which it is read, `task` the option that was given, if any.
     """
@@ -267,8 +266,10 @@ def _next(comparison: Comparison, models: list[str], data: str, task: str) -> st
     specs = {spec.short: model for spec, model in parsed if image_layout(Path(spec.name)) is None}
     tunable = [row.model for row in comparison.rows if row.storage and row.model in specs]
     if comparison.task == "retrieval" and tunable:
-        return f"nearfield tune {shlex.quote(specs[tunable[0]])} --on {data}"
-    return f"nearfield evaluate {shlex.join(models)} --on {data}{task} --details"
+        whole = ModelSpec.parse(specs[tunable[0]]).whole  # what reads chunks is tuned on texts
+        return f"nearfield tune {shlex.quote(whole)} --on {data}"
+    named = f" --task {task}" if task else ""
+    return f"nearfield evaluate {shlex.join(models)} --on {data}{named} --details"
 
 
 def _show(comparison: Comparison, *, named: bool) -> None:

@@ -144,9 +144,6 @@ def columns_of(
     query, positive, text = _texts(first, by_text.get("pos"), options)
     if not (query and positive) and (query or positive or not text):
         raise _meaningless(names, place, query, positive)
-    score = first["score"] if query else None
-    if score is None and "score" not in options.without() and plain(query or "") in ALIKE:
-        score = next((by_key[key] for key in RATINGS if key in by_key), None)
     columns = Columns(
         query,
         positive if query else text,
@@ -156,10 +153,21 @@ def columns_of(
         group=first["group"],
         split=first["split"],
         negatives=tuple(negatives),
-        score=score,
+        score=_score(first, by_key, options) if query else None,
         label=None if query else first["label"],
     )
     return _with_unused(columns, by_key)
+
+
+def _score(
+    first: Mapping[str, str | None], by_key: Mapping[str, str], options: DataOptions
+) -> str | None:
+    """The column of scores; also one that is called a rating beside two texts of one kind."""
+    rated = "score" not in options.without() and plain(first["query"] or "") in ALIKE
+    found = first["score"]
+    if found is None and rated:
+        found = next((by_key[key] for key in RATINGS if key in by_key), None)
+    return found
 
 
 def _with_unused(columns: Columns, by_key: Mapping[str, str]) -> Columns:

@@ -14,9 +14,9 @@ import pyarrow as pa
 import torch
 
 from nearfield.data.collection import Collection
+from nearfield.data.evaluated.summaries import Summaries, Summarised
 from nearfield.data.labelled import Labelled
 from nearfield.data.pairs import Pairs
-from nearfield.data.summaries import Summaries, Summarised
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, nearest
 from nearfield.evaluate.task import Task

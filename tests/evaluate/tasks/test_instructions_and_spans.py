@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nearfield.data.instructed import open_instructed
-from nearfield.data.spans import open_spans
+from nearfield.data.evaluated.instructed import open_instructed
+from nearfield.data.evaluated.spans import open_spans
 from nearfield.errors import InputError
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.tasks.instruction_following import InstructionFollowing

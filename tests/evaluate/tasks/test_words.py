@@ -140,9 +140,18 @@ def test_files_that_are_no_analogies(text: str, message: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    "text", ["Word 1,Word 2,Human\na,b,1.5\nc,d,2\n", "Wort 1;Wort 2;Note\na;b;1,5\nc;d;2\n"]
+)
+def test_word_pairs_as_a_spreadsheet_writes_them(text: str, tmp_path: Path) -> None:
+    (tmp_path / "t").write_text(text)
+    found = read_word_pairs(tmp_path / "t")
+    assert (found.words, found.scores) == ((("a", "b"), ("c", "d")), (1.5, 2.0))
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a\tb\tc\n", r"t:1: is 'a\\tb\\tc'"),
+        ("x\ty\tz\na\tb\tc\n", r"t:2: is 'a\\tb\\tc'"),
         ("#x\na b 1\n", r"t:2: is 'a b 1'"),
         ("a\tb\t1\n", "holds 1 pairs"),
     ],

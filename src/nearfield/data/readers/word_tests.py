@@ -61,30 +61,40 @@ def read_analogies(path: str | Path) -> Analogies:
 
 
 def read_word_pairs(path: str | Path) -> WordPairs:
-    """Two words and their score on each line, with tabs between. Lines that begin with # are
-    comments.
+    """Two words and their score on each line, with tabs, semicolons or commas between; the first
+    may be a header. Lines that begin with # are comments.
 
     Raises InputError that names the line where it is none, and where there are fewer than two.
     """
     path = Path(path)
     words: list[tuple[str, str]] = []
     scores: list[float] = []
+    headers = 1
     for number, line in lines(path):
         if line.startswith("#") or not line.strip():
             continue
-        parts = [part.strip() for part in line.split("\t")]
-        try:
-            score = float(parts[2]) if len(parts) == 3 else math.nan
-        except ValueError:
-            score = math.nan
-        if not math.isfinite(score):
+        separator = next((mark for mark in "\t;" if mark in line), ",")
+        parts = [part.strip() for part in line.split(separator)]
+        score = _number(parts[2]) if len(parts) == 3 else math.nan
+        if math.isfinite(score):
+            words.append((parts[0], parts[1]))
+            scores.append(score)
+        elif headers and not words and len(parts) == 3:
+            headers -= 1
+        else:
             raise InputError(
                 f"is {line[:60]!r}; wanted two words and a number, with tabs between",
                 path=path,
                 line=number,
             )
-        words.append((parts[0], parts[1]))
-        scores.append(score)
     if len(words) < 2:
         raise InputError(f"holds {len(words)} pairs; wanted at least two", path=path)
     return WordPairs(tuple(words), tuple(scores))
+
+
+def _number(text: str) -> float:
+    """The number in a cell, also with a decimal comma; NaN for anything else."""
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return math.nan

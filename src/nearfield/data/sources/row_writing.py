@@ -82,7 +82,7 @@ def _write_judged(rows: Rows, writer: PairsWriter, columns: Columns) -> None:
     found: dict[str, tuple[list[str], list[str]]] = {}
     for record in rows:
         positives, negatives = found.setdefault(record.text(columns.query or ""), ([], []))
-        value = record.values.get(columns.relevance)
+        value = record.values.get(columns.relevance or "")
         relevant = relevance_of(value, record.place, record.line) > 0
         (positives if relevant else negatives).extend(_positives(record, columns))
         negatives += _negatives(record, columns)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nearfield.data.instructed import Instructed, open_instructed
+from nearfield.data.evaluated.instructed import Instructed, open_instructed
 from nearfield.errors import InputError
 from nearfield.evaluate.task import Floats, Options, Task
 from nearfield.evaluate.tasks.reranking import Reranking

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow.compute as pc
@@ -43,8 +43,8 @@ class Reranking(EncodedTask):
     name = "reranking"
     takes = "rows of query, positive and negatives, or of query, document and its relevance"
     item = "query"
-    measures = ("AP@1000", "RR@10", "nDCG@10")
-    read = staticmethod(open_pairs)
+    measures: ClassVar[tuple[str, ...]] = ("AP@1000", "RR@10", "nDCG@10")
+    read: ClassVar[staticmethod[[Any], Any]] = staticmethod(open_pairs)
 
     def __init__(self, pairs: Pairs) -> None:
         self.hold(pairs.name, pairs.called, _candidates(pairs))

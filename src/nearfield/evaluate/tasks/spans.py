@@ -13,7 +13,7 @@ import numpy as np
 from nearfield.data.chunk.chunking import Chunking
 from nearfield.data.chunk.chunks import words
 from nearfield.data.collection import Split
-from nearfield.data.spans import Span, SpanData, open_spans
+from nearfield.data.evaluated.spans import Span, SpanData, open_spans
 from nearfield.data.writer import CollectionWriter
 from nearfield.encoders.spec import ModelSpec
 from nearfield.errors import InputError

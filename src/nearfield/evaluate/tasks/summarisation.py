@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nearfield.data.summaries import Summaries, open_summaries
+from nearfield.data.evaluated.summaries import Summaries, open_summaries
 from nearfield.errors import InputError
 from nearfield.evaluate.encoded_task import EncodedTask
 from nearfield.evaluate.task import Floats, Options

@@ -81,9 +81,9 @@ def _listed(value: object) -> Sequence[Any]:
 
 
 def _span(record: Record, snippet: Any, documents: Mapping[str, str]) -> Span:
-    name = snippet.get("file_path") if isinstance(snippet, dict) else None
+    name = str(snippet.get("file_path")) if isinstance(snippet, dict) else ""
     if name not in documents:
-        raise record.error(f"file_path is {str(name)[:80]!r}, which is no text of {CORPUS}/")
+        raise record.error(f"file_path is {name[:80]!r}, which is no text of {CORPUS}/")
     places = _listed(snippet.get("span"))
     if not all(type(place) is int for place in places) or len(places) != 2:
         raise record.error(f"span is {snippet.get('span')!r}; wanted [start, end] in characters")

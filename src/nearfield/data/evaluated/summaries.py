@@ -87,11 +87,11 @@ def _summarised(record: Record, columns: Sequence[str | None]) -> Summarised:
         raise record.error(
             f"{columns[2]!r} holds {shortened([str(scores)])}; wanted finite numbers"
         )
-    texts = (
+    texts = [
         tuple(record.checked(text, column or "") for text in each)
         for each, column in zip((human, machine), columns, strict=False)
-    )
-    return Summarised(*texts, numbers)
+    ]
+    return Summarised(texts[0], texts[1], numbers)
 
 
 def _listed(record: Record, column: str) -> list[Any]:

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from nearfield.errors import InputError
 from nearfield.statistics.bootstrap import mean_interval, mean_intervals
@@ -115,3 +116,14 @@ def test_276_pairs_of_300_queries_take_less_than_two_seconds_of_one_core() -> No
 def test_no_values() -> None:
     with pytest.raises(InputError, match="at least one query"):
         mean_interval([])
+
+
+@pytest.mark.parametrize("ones", [1, 2, 3])
+def test_a_rare_value_has_an_interval_that_is_not_absurd(ones: int) -> None:
+    """At least as wide as that of Clopper and Pearson, which is exact, and about of its width."""
+    values = np.zeros(1000)
+    values[:ones] = 1
+    found = mean_interval(values, bounds=(0.0, 1.0))
+    exact = stats.binomtest(ones, 1000).proportion_ci().high
+    assert exact < found.high < 3 * exact
+    assert found.low == 0

@@ -201,7 +201,7 @@ def evaluate(
     _show(comparison, named=bool(measures))
     for path in filter(None, (report, run_folder)):
         err.print(f"written: {path}", highlight=False)
-    show_next(_next(comparison, models, shlex.quote(on) + RESTATED.get(), task))
+    show_next(_next(comparison, models, on, task))
 
 
 def _grid(dims: str, dtype: str) -> tuple[tuple[float, ...], tuple[str, ...]]:
@@ -256,12 +256,13 @@ def _write_page(
 
 
 def _next(comparison: Comparison, models: list[str], data: str, task: str | None) -> str:
-    """Tune the best model of texts that has vectors; without one, the details. `data` is quoted and
-    followed by the options by which it is read, `task` the option that was given, if any.
+    """Tune the best model of texts that has vectors; without one, the details. `data` is followed
+    by the options by which it is read, `task` is the option that was given, if any.
     """
     from nearfield.encoders.spec import ModelSpec
     from nearfield.formats.towers.find import image_layout
 
+    data = shlex.quote(data) + RESTATED.get()
     parsed = [(ModelSpec.parse(model), model) for model in models]
     specs = {spec.short: model for spec, model in parsed if image_layout(Path(spec.name)) is None}
     tunable = [row.model for row in comparison.rows if row.storage and row.model in specs]

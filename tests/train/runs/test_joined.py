@@ -216,7 +216,7 @@ def test_gradients_reach_the_towers_that_learn_and_no_other(
 IMAGE = replace(
     SHORT,
     schedule=replace(
-        SHORT.schedule, epochs=6.0, towers=("image",), image_rate=1e-3, augment=("crop", "colour")
+        SHORT.schedule, epochs=4.0, towers=("image",), image_rate=1e-3, augment=("crop", "colour")
     ),
 )
 

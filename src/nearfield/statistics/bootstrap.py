@@ -72,11 +72,15 @@ def mean_intervals(
     half = np.maximum(np.quantile(drawn, confidence, axis=0), student) * deviation
     if np.isfinite(bounds).all():
         error = np.log(4 / (1 - confidence)) / (n - 1)
-        bernstein = np.sqrt(2 * error) * deviation + 7 / 3 * error * (bounds[1] - bounds[0])
-        half = np.where(deviation > 0, np.minimum(half, bernstein), half)
+        half = np.minimum(half, _bernstein(deviation, error, bounds[1] - bounds[0]))
     low = np.maximum(means - half, bounds[0])
     high = np.minimum(means + half, bounds[1])
     return [Estimate(*map(float, row)) for row in zip(means, low, high, strict=True)]
+
+
+def _bernstein(deviation: Doubles, error: float, width: float) -> Doubles:
+    bound: Doubles = np.sqrt(2 * error) * deviation + 7 / 3 * error * width
+    return bound
 
 
 def resampled(n: int, resamples: int, seed: int) -> Iterator[Doubles]:

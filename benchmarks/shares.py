@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield import compare, open_collection
+from nearfield.evaluate.task import Options
 from nearfield.report.facts import read_run
 
 Floats = npt.NDArray[np.float64]
@@ -59,7 +60,7 @@ def show_regained(teacher: str, student: str, distilled: str, *, on: str) -> Non
     split = open_collection(on).split("test")
     values = {}
     for model in (teacher, student, distilled):
-        (row,) = compare([model], split).rows
+        (row,) = compare([model], split, options=Options(bm25=False)).rows
         values[model] = np.array(row.per_query)
         print(f"{model}: {row.estimate.mean:.4f} [{row.estimate.low:.4f}, {row.estimate.high:.4f}]")
     print("regained", share(values[distilled], values[teacher], values[student]))

@@ -29,7 +29,7 @@ class QuickGelu(QuickGELUActivation):
         return (1.702 * input).sigmoid_().mul_(input)
 
 
-class FirstToken(CLIPEncoderLayer):
+class FirstToken(CLIPEncoderLayer):  # type: ignore[no-untyped-call]
     """The last layer of an image tower, for the first token alone: features are read off it."""
 
     def forward(self, hidden_states: Tensor, attention_mask: Any = None, **stated: Any) -> Tensor:
@@ -39,7 +39,7 @@ class FirstToken(CLIPEncoderLayer):
         normed = self.layer_norm1(hidden_states)
 
         def heads(states: Tensor) -> Tensor:
-            return states.unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
+            return states.reshape(*states.shape[:2], -1, attention.head_dim).transpose(1, 2)
 
         read = functional.scaled_dot_product_attention(
             heads(attention.q_proj(normed[:, :1])),
@@ -48,4 +48,5 @@ class FirstToken(CLIPEncoderLayer):
             scale=attention.scale,
         )
         first = hidden_states[:, :1] + attention.out_proj(read.transpose(1, 2).flatten(2))
-        return first + self.mlp(self.layer_norm2(first))
+        made: Tensor = first + self.mlp(self.layer_norm2(first))
+        return made

@@ -22,7 +22,7 @@ from nearfield.similarity.offsets import joined_offsets
 from nearfield.types.arrays import Floats, Integers
 from nearfield.types.figures import figures_in, worded
 from nearfield.types.forecast import Forecast
-from nearfield.types.item import is_image_url
+from nearfield.types.item import Item, is_image
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT, QUERY, Role
 from nearfield.types.usage import Usage
@@ -77,14 +77,16 @@ class Chunked(Encoder[MultiVector]):
         own = replace(self.chunking, size=size, overlap=min(self.chunking.overlap, size - 1))
         return own.chunks(text, self.encoder.token_starts)
 
-    def parts(self, document: str) -> list[str]:
+    def parts(self, document: Item) -> list[Item]:
         """What has a vector each, one at least: the chunks of the document's text, its figures and
         their captions; an image is its only part.
         """
-        if is_image_url(document):
+        if is_image(document, DOCUMENT):
             return [document]
         text, figures = figures_in(document)
-        found = [chunk.text for chunk in self.chunks(text)] if text or not figures else []
+        found: list[Item] = []
+        if text or not figures:
+            found += [chunk.text for chunk in self.chunks(text)]
         for figure in figures:
             if self.reads_images:
                 found.append(figure.url)
@@ -96,7 +98,7 @@ class Chunked(Encoder[MultiVector]):
         """A query as it is, and the parts of a document."""
         if role == QUERY:
             return [item]
-        return ["(image)" if is_image_url(part) else part for part in self.parts(item)]
+        return ["(image)" if is_image(part, role) else part for part in self.parts(item)]
 
     def encode_as(
         self, role: Role, items: Sequence[str], *, progress: Progress = silent

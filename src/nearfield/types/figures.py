@@ -12,7 +12,8 @@ COLUMN: Final = "figures"
 """The column of a document's figures in a table."""
 LONGEST: Final = 5_000  # characters of a caption
 _MARK = f"]({URL}"
-_FIGURE = re.compile(rf"!\[((?:[^\]\\]|\\.){{0,{LONGEST}}})\]\(({URL}[^)\s]*)\)", re.DOTALL)
+# a bracket in a caption is escaped, so that none is looked through twice
+_FIGURE = re.compile(rf"!\[((?:[^\[\]\\]|\\.){{0,{LONGEST}}})\]\(({URL}[^)\s]*)\)", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 

@@ -63,7 +63,7 @@ def test_its_folder_opens_it_everywhere(model: Path, items: list[Any], tmp_path:
     assert [hit.id for hit in hits] == [kept.collection.document_ids[at] for at in order.tolist()]
     # the model's own vectors are not taken for these, nor the reverse
     parts = nf.load(f"{folder}@chunk=50").encode_document(items[-1:])
-    np.testing.assert_allclose(parts.vectors.floats(), documents[-1:], atol=1e-5)
+    np.testing.assert_allclose(parts.tokens.floats(), documents[-1:], atol=1e-5)
     with pytest.raises(StorageError, match="by clip centred as document, which would be replaced"):
         nf.index(nf.load(model), items, tmp_path / "kept")
     with pytest.raises(ModelError, match="takes the gap out"):

@@ -1,7 +1,7 @@
 "use strict";
 const get = (id) => document.getElementById(id);
 const STORAGES = ["float32", "int8", "binary"];
-const FIGURE = /!\[((?:[^\]\\]|\\.)*)\]\((data:image\/[^)\s]*)\)/g; // of a document's text
+const FIGURE = /!\[((?:[^\[\]\\]|\\.)*)\]\((data:image\/[^)\s]*)\)/g; // of a document's text
 let last = null;
 
 async function ask(path, body) {

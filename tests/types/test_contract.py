@@ -34,3 +34,15 @@ def test_a_template_without_a_place_for_the_task_is_an_error() -> None:
         r"wanted \{task\} where the task goes",
     ):
         Contract("m", 4, 16, templates={"query": "Instruct: "})
+
+
+def test_a_prompt_of_queries_alone_is_for_searching() -> None:
+    bge = Contract("bge", 4, 16, prompts={"query": "Represent this sentence: "})
+    assert bge.role_of_alike() == "document"
+    e5 = Contract("e5", 4, 16, prompts={"query": "query: ", "document": "passage: "})
+    assert e5.role_of_alike(["clustering"]) == "query"
+    nomic = Contract("nomic", 4, 16, prompts={"query": "q: ", "clustering": "clustering: "})
+    assert nomic.role_of_alike(["similarity", "clustering"]) == "clustering"
+    told = Contract("told", 4, 16, prompts={"query": "Find: "}, templates={"query": "{task}"})
+    assert told.role_of_alike() == "query"
+    assert Contract("plain", 4, 16).role_of_alike() == "query"

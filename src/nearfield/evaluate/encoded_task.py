@@ -19,14 +19,14 @@ from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.contract import Contract
 from nearfield.types.price import Price
 from nearfield.types.progress import Bars, Progress, no_bars, silent
-from nearfield.types.role import QUERY, Role
+from nearfield.types.role import Role
 
 
 class EncodedTask(Task):
     """Several lists of texts, `parts`, and a value per item computed from their embeddings.
 
     The texts are encoded in the first of `roles` that a model's contract has a prompt for, else as
-    queries: no text of these tasks is searched for another one.
+    `role_of_alike` says: no text of these tasks is searched for another one.
     """
 
     options = Task.options | {"dims", "storages", "similarity"}
@@ -35,7 +35,7 @@ class EncodedTask(Task):
 
     def role_of(self, part: int, contract: Contract) -> Role:
         """The role that the texts of `parts[part]` are encoded in."""
-        return next((role for role in self.roles if role in contract.prompts), QUERY)
+        return contract.role_of_alike(self.roles)
 
     def _storages(self, options: Options) -> list[str]:
         """Without those that are scored again, which is for a ranking."""

@@ -67,9 +67,8 @@ class MtebEncoder:
     ) -> Floats:
         """(n, dim) of the texts in mteb's batches, packed by tokens whatever `batch_size` says."""
         texts = [text for batch in inputs for text in batch["text"]]
-        role = _ROLES.get(task_metadata.type, QUERY)
-        if role not in self.encoder.contract.prompts:
-            role = QUERY
+        named = [_ROLES[task_metadata.type]] if task_metadata.type in _ROLES else []
+        role = self.encoder.contract.role_of_alike(named)
         if prompt_type is not None:
             role = DOCUMENT if prompt_type.value == "document" else QUERY
         embeddings = self.encoder.encode(texts, role).as_dense("mteb")

@@ -294,9 +294,10 @@ class Recipe:
         wanted = f"a number for each of objective.dims, {len(asked.dims)}"
         fits = len(asked.dim_weights) in (0, len(asked.dims))
         need(fits, "objective.dim_weights", asked.dim_weights, wanted)
-        wanted = "false beside lora and stages; begin with what nearfield models rotate makes"
-        turned = any(each.objective.rotate for each in (self, *self.stages))
-        need(not turned or not (self.lora.rank or self.stages), "objective.rotate", "true", wanted)
+        wanted = "false beside lora, in stages and data sets; begin with what models rotate makes"
+        own = asked.rotate and (self.lora.rank or self.stages)
+        inner = any(each.objective.rotate for each in (*self.stages, *self.data.sets))
+        need(not own and not inner, "objective.rotate", "true", wanted)
         wanted = "0 beside objective.layer_weight: what is remembered was made by all layers"
         need(not (asked.memory and asked.layer_weight), "objective.memory", asked.memory, wanted)
         made = _objective(asked, "objective")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nearfield.errors import ContractError, nearest
@@ -128,6 +128,17 @@ class Contract:
         raise ContractError(
             f"{self.name} has no role {role!r}; it has {', '.join(known)}.{nearest(role, known)}"
         )
+
+    def role_of_alike(self, named: Sequence[Role] = ()) -> Role:
+        """The role of texts that are compared with one another, none being searched for: the first
+        of `named` that has a prompt, else a query's. Where queries alone have one, it asks for what
+        answers them (BGE's), and texts are encoded as documents; not where it is a task in words.
+        """
+        own = [role for role in named if role in self.prompts]
+        searching = self.prompt(QUERY) and not self.prompt(DOCUMENT)
+        if own:
+            return own[0]
+        return DOCUMENT if searching and QUERY not in self.templates else QUERY
 
     def instructed(self, role: Role, task: str) -> Contract:
         """This contract with the prompt of `role` made from its template and `task`, in words.

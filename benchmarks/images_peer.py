@@ -16,10 +16,17 @@ import time
 from pathlib import Path
 
 import numpy as np
-import open_clip
 import torch
 from PIL import Image, ImageOps
 from safetensors.torch import save_file
+
+# torchvision's own operators may be built for another torch; no image transform uses one, but the
+# import wants these to be known
+_OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
+for _name in ("nms", "qnms"):
+    _OPERATORS.define(f"{_name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
+
+import open_clip  # noqa: E402
 
 NAME = "ViT-B-32"
 BATCH = 32

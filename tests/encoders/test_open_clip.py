@@ -98,7 +98,8 @@ def prepared(image: Image.Image, size: int = 32) -> torch.Tensor:
     sides = [size if side == min(image.size) else int(side * scale) for side in image.size]
     image = image.resize((sides[0], sides[1]), Image.Resampling.BICUBIC)
     left, top = (side - size for side in image.size)
-    image = image.crop((left // 2, top // 2, left // 2 + size, top // 2 + size))
+    left, top = round(left / 2), round(top / 2)  # as torchvision's center_crop
+    image = image.crop((left, top, left + size, top + size))
     pixels = torch.from_numpy(np.asarray(image.convert("RGB")).copy()).permute(2, 0, 1) / 255
     return (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
 

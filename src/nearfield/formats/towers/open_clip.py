@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.errors import ModelError
-from nearfield.formats.towers.towers import State, Towers, TowersLayout, towers_contract
+from nearfield.formats.towers.towers import (
+    NEAREST_CROP,
+    State,
+    Towers,
+    TowersLayout,
+    towers_contract,
+)
 from nearfield.store.fields import Fields, read_fields
 
 FILE = "open_clip_config.json"
@@ -131,6 +137,7 @@ def _processor(stated: Fields, size: int) -> dict[str, Any]:
         "resample": _RESAMPLE[how],
         "image_mean": stated.get("mean", _MEAN),
         "image_std": stated.get("std", _STD),
+        NEAREST_CROP: True,
     }
 
 

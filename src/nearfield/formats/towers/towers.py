@@ -16,6 +16,10 @@ from nearfield.types.contract import Contract
 from nearfield.types.role import IMAGE
 
 State = Mapping[str, Any]  # tensors by name
+NEAREST_CROP = "nearest_crop"
+"""A setting of our own beside an image processor's: the corner of the crop is rounded, as
+torchvision does, not cut off.
+"""
 TEXT_TOWER, IMAGE_TOWER = "text", "image"  # as recipes name them
 
 

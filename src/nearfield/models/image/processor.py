@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nearfield.errors import ModelError
+from nearfield.formats.towers.towers import NEAREST_CROP
 
 UNFIT = "cannot be opened or run as its files say"
 # what a file may name is of these alone
@@ -45,9 +46,17 @@ def image_processor(path: Path, settings: Mapping[str, Any]) -> Any:
     if name not in KNOWN:
         raise ModelError(f"{path}: prepares images with {kind}; wanted one of {', '.join(KNOWN)}")
     made = getattr(transformers, f"{name}Pil").from_dict(dict(settings))
+    if settings.get(NEAREST_CROP):
+        made.center_crop = _nearest_crop
     if made.do_rescale and made.do_normalize:
         _look_up(made)
     return made
+
+
+def _nearest_crop(image: Any, size: Any, **_: Any) -> Any:
+    top = round((image.shape[1] - size.height) / 2)
+    left = round((image.shape[2] - size.width) / 2)
+    return image[:, top : top + size.height, left : left + size.width]
 
 
 def _look_up(processor: Any) -> None:

@@ -4,10 +4,10 @@ forward.
     python benchmarks/images.py [FOLDER_OF_IMAGES] [--model CLIP_FOLDER] [--count 256] [--turns 5]
         [--open-clip PYTHON] [--save] [--json]
 
-Without a folder the images are made. Without --model the weights are random, of CLIP ViT-B/32's
-size. Both run turn by turn, each first in every other turn; the vectors must be equal within 1e-5.
-The ratio is the median of those of the turns: it holds on a busy machine, too. PYTHON is that of
-benchmarks/environments/open_clip.txt; OpenCLIP runs in a process of its own.
+Without a folder the images are made, of a photo's size. Without --model the weights are random, of
+CLIP ViT-B/32's size. Both run turn by turn, each first in every other turn; the vectors must be
+equal within 1e-5. The ratio is the median of those of the turns: it holds on a busy machine, too.
+PYTHON is that of benchmarks/environments/open_clip.txt; OpenCLIP runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ import nearfield as nf
 from nearfield.data.sources.image_folder import image_files
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from towers import images_of_each_kind, tiny_towers, tokeniser
+from towers import tiny_towers, tokeniser
 
 BATCH = 32
 
@@ -56,9 +56,17 @@ def random_model(folder: Path) -> Path:
 
 
 def made_images(folder: Path, count: int) -> Path:
-    for path in images_of_each_kind(folder, count):
-        if Image.open(path).mode.startswith("I"):  # 16 bits, which a plain conversion cuts off
-            path.unlink()
+    """JPEG files of 640 x 480 pixels and some 55 kB, as photos are: colours that run into one
+    another, with grain.
+    """
+    draw = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    for at in range(count):
+        colours = Image.fromarray(draw.integers(0, 256, (9, 12, 3), np.uint8))
+        smooth = np.asarray(colours.resize((640, 480), Image.Resampling.BICUBIC), np.int16)
+        grain = draw.normal(0, 6, smooth.shape)
+        photo = Image.fromarray((smooth + grain).clip(0, 255).astype(np.uint8))
+        photo.save(folder / f"{at:05}.jpg", quality=85)
     return folder
 
 

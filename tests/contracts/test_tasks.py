@@ -17,6 +17,8 @@ from sklearn.linear_model import LogisticRegression
 
 from counting import Counting
 from nearfield.data.collection import Collection
+from nearfield.data.evaluated.instructed import Instructed
+from nearfield.data.evaluated.spans import Span, SpanData
 from nearfield.data.evaluated.summaries import Summaries, Summarised
 from nearfield.data.labelled import Labelled
 from nearfield.data.pairs import Pairs
@@ -49,7 +51,7 @@ def sentence(random: np.random.Generator) -> str:
     return " ".join(f"w{word}" for word in random.integers(0, 30, 6))
 
 
-def vectors(model: Any, texts: list[str], role: str = "query") -> Values:
+def vectors(model: Any, texts: list[str], role: str = "document") -> Values:
     made = np.asarray(model.encode(texts, role), np.float64)
     return made / np.linalg.norm(made, axis=1, keepdims=True)
 
@@ -106,7 +108,7 @@ def discounted(model: Any, items: Items) -> list[float]:
     documents = vectors(model, list(DOCUMENTS.values()), "document")
     values = []
     for query, (_, _, relevant) in zip(
-        vectors(model, [item[1] for item in items]), items, strict=True
+        vectors(model, [item[1] for item in items], "query"), items, strict=True
     ):
         scores = documents @ query
         rank = 1 + sum(scores > scores[list(DOCUMENTS).index(relevant)])
@@ -162,8 +164,8 @@ def labelled_data(items: Items) -> Labelled:
 def drawn_accuracy(model: Any, items: Items) -> list[float]:
     """The share of ten classifiers that are right, each learned on eight texts of each label."""
     train = labelled_items(np.random.default_rng(77))
-    learned = np.asarray(model.encode([text for text, _ in train], "query"), np.float32)
-    asked = np.asarray(model.encode([text for text, _ in items], "query"), np.float32)
+    learned = np.asarray(model.encode([text for text, _ in train], "document"), np.float32)
+    asked = np.asarray(model.encode([text for text, _ in items], "document"), np.float32)
     order, right = list(range(len(train))), np.zeros(len(items))
     for _ in range(10):
         np.random.RandomState(42).shuffle(order)
@@ -206,7 +208,7 @@ def captioned_data(items: Items) -> Collection:
 
 
 def found_caption(model: Any, items: Items) -> list[float]:
-    captions = vectors(model, [item[2] for item in items])
+    captions = vectors(model, [item[2] for item in items], "query")
     scores = vectors(model, [item[1] for item in items], "document") @ captions.T
     return [float(sum(row > row[at]) < 10) for at, row in enumerate(scores)]
 
@@ -227,7 +229,7 @@ def reciprocal(model: Any, items: Items) -> list[float]:
     """Average precision where one candidate is relevant: 1 / its rank."""
     values = []
     for query, positive, others in items:
-        asked = vectors(model, [query])[0]
+        asked = vectors(model, [query], "query")[0]
         scores = vectors(model, [positive, *others], "document") @ asked
         values.append(1 / (1 + sum(scores[1:] > scores[0])))
     return values
@@ -256,7 +258,54 @@ def rank_correlations(model: Any, items: Items) -> list[float]:
     return values
 
 
+CHANGE = "but w1"
+
+
+def told_items(random: np.random.Generator) -> Items:
+    """Queries with six documents, the first of which the changed instruction rules out."""
+    return [(sentence(random), [f"d{at}" for at in random.permutation(20)[:6]]) for _ in range(12)]
+
+
+def told_data(items: Items) -> Instructed:
+    queries = {}
+    for query, keys in items:
+        texts = [DOCUMENTS[key] for key in keys]
+        original = {text: int(at == 0) for at, text in enumerate(texts)}
+        queries[query] = {"": original, CHANGE: dict.fromkeys(texts, 0)}
+    return Instructed("made", queries)
+
+
+def moved(model: Any, items: Items) -> list[float]:
+    """p-MRR: from the rank under the query alone to that under the instruction."""
+    values = []
+    for query, keys in items:
+        documents = vectors(model, [DOCUMENTS[key] for key in keys])
+        ranks = []
+        for asked in (query, f"{query} {CHANGE}"):
+            scores = documents @ vectors(model, [asked], "query")[0]
+            ranks.append(1 + int(sum(scores[1:] > scores[0])))
+        old, new = ranks
+        values.append(new / old - 1 if new < old else 1 - old / new)
+    return values
+
+
+def span_data(items: Items) -> SpanData:
+    """Each document is a chunk, and each query's answer its first three characters."""
+    return SpanData("made", DOCUMENTS, {text: [Span(key, 0, 3)] for _, text, key in items})
+
+
+def found_spans(model: Any, items: Items) -> list[float]:
+    documents = vectors(model, list(DOCUMENTS.values()))
+    values = []
+    for _, text, key in items:
+        scores = documents @ vectors(model, [text], "query")[0]
+        values.append(float(sum(scores > scores[list(DOCUMENTS).index(key)]) < 10))
+    return values
+
+
 CASES = {
+    "instruction-following": Case(told_items, told_data, Counting, moved),
+    "spans": Case(query_items, span_data, Counting, found_spans),
     "retrieval": Case(query_items, query_data, Counting, discounted),
     "similarity": Case(pair_items, pair_data, Counting, cosines),
     "bitext": Case(pair_items, pair_data, Counting, f1),
@@ -362,7 +411,7 @@ def test_data_of_another_kind_and_unknown_measures_are_refused(name: str) -> Non
     data = case.data(case.items(np.random.default_rng(3)))
     with pytest.raises(InputError, match=r"no measure 'bleu'.*(known|wanted)"):
         compare([case.model()], data, task=name, measure="bleu")
-    with pytest.raises(InputError, match=f"is not data for the task {name}"):
+    with pytest.raises(InputError, match="the data is of type object"):
         open_task(object(), name)
 
 
@@ -371,7 +420,7 @@ def test_an_unknown_task_is_refused_with_the_known_ones() -> None:
         InputError, match=r"no task 'bitexts'; known: retrieval.*Did you mean 'bite"
     ):
         open_task(pair_data(pair_items(np.random.default_rng(0))), "bitexts")
-    with pytest.raises(InputError, match=r"object: is not data for any task \(retrieval, "):
+    with pytest.raises(InputError, match="the data is of type object; wanted a path of"):
         open_task(object())
 
 

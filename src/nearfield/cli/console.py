@@ -68,7 +68,8 @@ class PlainConsole(Console):
         if self.is_terminal:
             self.print(text, style=style, highlight=False, soft_wrap=True)
         else:  # as rich does, in a twentieth of the time: a server logs each request
-            print(printable(text), file=self.file, flush=True)
+            self.file.write(f"{printable(text)}\n")
+            self.file.flush()
 
 
 out = PlainConsole(markup=False, emoji=False)

@@ -172,7 +172,7 @@ def _score(
 
 def _with_unused(columns: Columns, by_key: Mapping[str, str]) -> Columns:
     """The columns with those that have a meaning and are not used, and those of printed lists."""
-    used = columns.meanings()
+    used = [name for name, use in columns.meanings().items() if use != "label"]
     other = [name for meaning in _TELLING for key in KEYS[meaning] if (name := by_key.get(key))]
     return replace(
         columns,

@@ -34,7 +34,7 @@ def test_api_model(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
         model = f"tei:{vendor.url}/tei#minilm"
         shown = run(repository, "api_model.py", tmp_path / "data", model, "0")
-    assert "20 texts" in shown
+    assert "20 items" in shown
     assert "paid $0.000000" in shown
 
 

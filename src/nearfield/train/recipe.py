@@ -296,8 +296,10 @@ class Recipe:
         need(fits, "objective.dim_weights", asked.dim_weights, wanted)
         wanted = "false beside lora, in stages and data sets; begin with what models rotate makes"
         own = asked.rotate and (self.lora.rank or self.stages)
-        inner = any(each.objective.rotate for each in (*self.stages, *self.data.sets))
-        need(not own and not inner, "objective.rotate", "true", wanted)
+        inner = [each.objective for each in self.stages]
+        inner += [each.objective for each in self.data.sets]
+        turned = own or any(each.rotate for each in inner)
+        need(not turned, "objective.rotate", "true", wanted)
         wanted = "0 beside objective.layer_weight: what is remembered was made by all layers"
         need(not (asked.memory and asked.layer_weight), "objective.memory", asked.memory, wanted)
         made = _objective(asked, "objective")

@@ -53,6 +53,10 @@ class CollectionError(InputError):
     """
 
 
+class ForeignDataError(InputError):
+    """Data of a type that no source is of."""
+
+
 class ContractError(NearfieldError):
     """How to use a model is unknown or contradictory, or a call violates it."""
 

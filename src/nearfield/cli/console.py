@@ -67,7 +67,7 @@ class PlainConsole(Console):
         """Print `text` as it is, on one line however long it is."""
         if self.is_terminal:
             self.print(text, style=style, highlight=False, soft_wrap=True)
-        else:  # as rich does, in a twentieth of the time: a server logs each request
+        else:  # as rich does, in a fifteenth of the time: a server logs each request
             self.file.write(f"{printable(text)}\n")
             self.file.flush()
 

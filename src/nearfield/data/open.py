@@ -18,7 +18,7 @@ from nearfield.data.sources.row_files import rows_of
 from nearfield.data.sources.source import Source
 from nearfield.data.sources.stored import WholeCollection
 from nearfield.data.stream import Stream, field_stream
-from nearfield.errors import InputError, nearest
+from nearfield.errors import ForeignDataError, InputError, nearest
 from nearfield.store.atomic import recover
 from nearfield.types.data_options import DataOptions, stated
 from nearfield.types.role import QUERY
@@ -135,12 +135,11 @@ def _source(given: object, options: DataOptions) -> Source:
     what = "object"
     if isinstance(given, Path):
         what = "folder" if given.is_dir() else "file"
-    kinds = [SOURCES[name] for name in SOURCES]
-    wanted = "; ".join(kind.wanted for kind in kinds if what in kind.takes)
+    wanted = "; ".join(SOURCES[name].wanted for name in SOURCES if what in SOURCES[name].takes)
     if isinstance(given, Path):
         raise _unknown(given, wanted)
     what = "an empty list" if given == [] else f"of type {type(given).__name__}"
-    raise InputError(f"the data is {what}; wanted a path of, or {wanted}")
+    raise ForeignDataError(f"the data is {what}; wanted a path of, or {wanted}")
 
 
 def _existing(path: Path) -> Path:

@@ -67,8 +67,7 @@ class MtebEncoder:
     ) -> Floats:
         """(n, dim) of the texts in mteb's batches, packed by tokens whatever `batch_size` says."""
         texts = [text for batch in inputs for text in batch["text"]]
-        named = [_ROLES[task_metadata.type]] if task_metadata.type in _ROLES else []
-        role = self.encoder.contract.role_of_alike(named)
+        role = self.encoder.contract.role_of_alike([_ROLES.get(task_metadata.type, "")])
         if prompt_type is not None:
             role = DOCUMENT if prompt_type.value == "document" else QUERY
         embeddings = self.encoder.encode(texts, role).as_dense("mteb")

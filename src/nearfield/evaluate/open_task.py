@@ -14,7 +14,7 @@ from nearfield.data.doctor.examine import examine
 from nearfield.data.open import open_data, recognise
 from nearfield.data.pairs import Pairs
 from nearfield.data.record import SPLIT_NAMES
-from nearfield.errors import InputError, NearfieldWarning
+from nearfield.errors import ForeignDataError, InputError, NearfieldWarning
 from nearfield.evaluate.task import DEFAULT, Options, Task
 from nearfield.evaluate.tasks import TASKS
 from nearfield.types.finding import ERROR
@@ -37,8 +37,15 @@ def open_task(
         return data
     source = str(data) if isinstance(data, str | Path) else ""
     found = None if source else _first(data, task, options, models, source)
+    wanted = f"any task ({', '.join(TASKS)}); name one"
+    if task is not None:
+        wanted = f"the task {task}, which takes {TASKS[task].takes}"
+    refused = f"{source or type(data).__name__}: is not data for {wanted}"
     if found is None:
-        data = _opened(data) if task is None else _read(data, task)
+        try:
+            data = _opened(data) if task is None else _read(data, task)
+        except ForeignDataError as error:
+            raise InputError(f"{refused}: {error}") from None
         if source:
             _warn_of_errors(data, source)
         found = _first(data, task, options, models, source)
@@ -47,10 +54,7 @@ def open_task(
         if task is None and source:
             _say(source, data, found)
         return found
-    wanted = f"any task ({', '.join(TASKS)}); name one"
-    if task is not None:
-        wanted = f"the task {task}, which takes {TASKS[task].takes}"
-    raise InputError(f"{source or type(data).__name__}: is not data for {wanted}")
+    raise InputError(refused)
 
 
 def _first(
@@ -65,12 +69,9 @@ def _first(
 
 
 def _read(data: Any, task: str) -> object:
-    """What the task makes of a source."""
+    """What the task makes of a source. Raises ForeignDataError where that must be a path."""
     if TASKS[task].of_files and not isinstance(data, str | Path):
-        raise InputError(
-            f"the data is of type {type(data).__name__}; wanted the path of {TASKS[task].takes} "
-            f"for the task {task}"
-        )
+        raise ForeignDataError(f"the data is of type {type(data).__name__}; wanted the path of it")
     return TASKS[task].read(data)
 
 

@@ -296,9 +296,8 @@ class Recipe:
         need(fits, "objective.dim_weights", asked.dim_weights, wanted)
         wanted = "false beside lora, in stages and data sets; begin with what models rotate makes"
         own = asked.rotate and (self.lora.rank or self.stages)
-        inner = [each.objective for each in self.stages]
-        inner += [each.objective for each in self.data.sets]
-        turned = own or any(each.rotate for each in inner)
+        inner: list[Any] = [*self.stages, *self.data.sets]
+        turned = own or any(each.objective.rotate for each in inner)
         need(not turned, "objective.rotate", "true", wanted)
         wanted = "0 beside objective.layer_weight: what is remembered was made by all layers"
         need(not (asked.memory and asked.layer_weight), "objective.memory", asked.memory, wanted)

@@ -33,7 +33,7 @@ class FirstToken(CLIPEncoderLayer):  # type: ignore[no-untyped-call]
     """The last layer of an image tower, for the first token alone: features are read off it."""
 
     def forward(  # type: ignore[override]
-        self, hidden_states: Tensor, attention_mask: Any = None
+        self, hidden_states: Tensor, attention_mask: Any
     ) -> Tensor:
         if self.training:  # with dropout, which is the layer's own
             return super().forward(hidden_states, attention_mask)

@@ -53,7 +53,7 @@ def image_processor(path: Path, settings: Mapping[str, Any]) -> Any:
     return made
 
 
-def _nearest_crop(image: Any, size: Any, **_: Any) -> Any:
+def _nearest_crop(image: Any, size: Any) -> Any:
     top = round((image.shape[1] - size.height) / 2)
     left = round((image.shape[2] - size.width) / 2)
     return image[:, top : top + size.height, left : left + size.width]

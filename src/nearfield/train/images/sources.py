@@ -87,7 +87,7 @@ class ImageData(TrainingData):
         budget: int = 0,
     ) -> TextBatch:
         """See Material.prepare."""
-        # an epoch orders its pairs anew, and a killed run makes a step again from the same ones
+        # every epoch has another order of pairs, and a killed run makes a step again from the same
         images = self.documents.of_step((self.seed, *batch.tolist()))
         step = replace(self, documents=images)
         return TrainingData.prepare(

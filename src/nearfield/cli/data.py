@@ -245,10 +245,11 @@ def _task(found: Collection | Pairs, source: str) -> str | None:
     """What `evaluate` measures on data that is no collection with queries; None for nothing."""
     from nearfield.data.collection import Collection
     from nearfield.errors import NearfieldError
-    from nearfield.evaluate.open_task import open_task
 
     if isinstance(found, Collection) and len(found.queries):
         return None
+    from nearfield.evaluate.open_task import open_task  # which takes two seconds
+
     with warnings.catch_warnings(), contextlib.suppress(NearfieldError):
         warnings.simplefilter("ignore")  # the doctor's, which are for who measures
         return open_task(source if isinstance(found, Collection) else found).name

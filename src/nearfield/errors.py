@@ -2,7 +2,8 @@
 
 NearfieldError            anything a user can fix; the command line prints it, exits with code 2
 ├── InputError            a file, line, field or option is not what was wanted
-│   └── CollectionError   the data as a whole cannot be used (empty, no judged query)
+│   ├── CollectionError   the data as a whole cannot be used (empty, no judged query)
+│   └── ForeignDataError  data of a type that no source is of
 ├── ContractError         how to use a model is unknown or contradictory, or was violated
 ├── ModelError            a folder is not a model, its architecture is unknown, weights are damaged
 ├── FetchError            a model could not be fetched, or what came is not what was published

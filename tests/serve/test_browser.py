@@ -222,7 +222,11 @@ def test_the_page_of_a_judge(browser: Any, tmp_path: Path) -> None:
                 )
                 pressed = "return document.querySelectorAll('#grades [aria-pressed=true]').length"
                 assert browser.execute_script(pressed) == 1
-                press("0", "2 of 4")
+                browser.find_element(By.TAG_NAME, "body").send_keys("0")
+                WebDriverWait(browser, 20).until(
+                    lambda _: (text("#query"), text("#text")) != seen[1]
+                )
+                assert text("#count") == "2 of 4"
             else:
                 press(key, f"{place} of 4")
         assert seen == [(item.query_text, item.text) for item in items]

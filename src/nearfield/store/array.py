@@ -8,7 +8,7 @@ import math
 import os
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +25,8 @@ _DTYPE = rb"""["']descr["']\s*+:\s*+["']([<>|=]?[a-zA-Z]\d{1,3})["']"""
 _ORDER = rb"""["']fortran_order["']\s*+:\s*+(True|False)"""
 _SHAPE = rb"""["']shape["']\s*+:\s*+\(\s*+((?:\d{1,18}+\s*+,\s*+)*+(?:\d{1,18}+\s*+)?+)\)"""
 # Not read by Python's own parser, which numpy uses: nested brackets without end bring that down.
+# The three entries come in any order; quantifiers that give nothing back (`*+`) keep a header that
+# does not match from being tried in every way.
 _HEADER = re.compile(
     rb"\s*+\{\s*+(?:(?:" + rb"|".join((_DTYPE, _ORDER, _SHAPE)) + rb")\s*+,?+\s*+){3}\}\s*+"
 )
@@ -69,16 +71,19 @@ def map_array(path: Path, dtypes: Sequence[str], shape: tuple[int | None, ...]) 
         fits = len(header.shape) == len(shape) and all(
             want in (None, got) for got, want in zip(header.shape, shape, strict=True)
         )
-        if not fits or header.dtype not in [np.dtype(dtype) for dtype in dtypes]:
-            lengths = ", ".join("any" if length is None else str(length) for length in shape)
-            wanted = f"{' or '.join(dtypes)} of shape ({lengths}{',' if len(shape) == 1 else ''})"
+        if not fits or header.dtype not in map(np.dtype, dtypes):
+            wanted = str(shape).replace("None", "any")
             raise InputError(
-                f"holds {header.dtype} of shape {header.shape}; wanted {wanted}", path=path
+                f"holds {header.dtype} of shape {header.shape}; wanted {' or '.join(dtypes)} of "
+                f"shape {wanted}",
+                path=path,
             )
         mapped: Array = np.memmap(
             file, header.dtype, "r", header.offset, header.shape, header.order
         )  # type: ignore[call-overload]
-    return mapped if mapped.flags.aligned else np.array(mapped)
+    if mapped.flags.aligned:
+        return mapped
+    return np.array(mapped)  # kernels read whole words, and other writers pad headers otherwise
 
 
 def read_array(path: Path, dtypes: Sequence[str], shape: tuple[int | None, ...]) -> Array:
@@ -93,9 +98,9 @@ def check_finite(array: Array, path: Path) -> None:
     for start, block in _blocks(array):
         finite = np.isfinite(block)
         if not finite.all():
-            rows = np.flatnonzero(~finite.reshape(len(block), -1).all(1))
+            wrong = np.flatnonzero(~finite.reshape(len(block), -1).all(1))
             raise InputError(
-                f"holds NaN or infinite values, the first in row {start + rows[0]}: "
+                f"holds NaN or infinite values, the first in row {start + wrong[0]}: "
                 "the file is damaged",
                 path=path,
             )
@@ -107,46 +112,55 @@ def checksum(array: Array) -> int:
     """
     found = 0
     for _, block in _blocks(array):
-        found = zlib.crc32(np.ascontiguousarray(block).data.cast("B") if block.size else b"", found)
+        if block.size:  # a view without values cannot be cast to bytes
+            found = zlib.crc32(np.ascontiguousarray(block).data.cast("B"), found)
     return found
 
 
-def _blocks(array: Array) -> list[tuple[int, Array]]:
+def _blocks(array: Array) -> Iterator[tuple[int, Array]]:
+    """Rows of about `_BLOCK` values together, and the position of the first of them."""
     rows = max(1, _BLOCK // max(1, math.prod(array.shape[1:])))
-    return [(start, array[start : start + rows]) for start in range(0, len(array), rows)]
+    for start in range(0, len(array), rows):
+        yield start, array[start : start + rows]
 
 
 def _checked_header(file: BinaryIO, path: Path) -> Header:
-    head = file.read(12)
-    long = head[6:7] != b"\x01"
-    length = int.from_bytes(head[8:12] if long else head[8:10], "little")
-    offset = (12 if long else 10) + length
-    if len(head) < 12 or head[:6] != _MAGIC or head[6] not in (1, 2, 3) or length > _LARGEST_HEADER:
-        raise InputError("is not a NumPy file, or its header is damaged", path=path)
-    file.seek(offset - length)
-    found = _HEADER.fullmatch(file.read(length))
-    if found is None or None in found.groups():
-        raise InputError("is not a NumPy file of numbers, or its header is damaged", path=path)
-    dtype, order, lengths = (group.decode("ascii") for group in found.groups())
+    dtype, order, lengths = _header_fields(file, path)
+    offset = file.tell()
     try:
-        header = Header(
-            np.dtype(dtype),
-            tuple(map(int, re.findall(r"\d+", lengths))),
-            offset,
-            "F" if order == "True" else "C",
-        )
+        kind = np.dtype(dtype)
     except TypeError as error:
         raise InputError(f"holds values of an unknown type {dtype!r}", path=path) from error
-    if header.dtype.kind not in "fiub":
-        raise InputError(f"holds values of type {header.dtype}; wanted numbers", path=path)
+    if kind.kind not in "fiub":
+        raise InputError(f"holds values of type {kind}; wanted numbers", path=path)
+    shape = tuple(map(int, re.findall(r"\d+", lengths)))
+    header = Header(kind, shape, offset, "F" if order == "True" else "C")
     size = os.fstat(file.fileno()).st_size
-    if offset + header.nbytes != size:
-        said = (
-            f"{header.dtype} of shape {header.shape}, {offset + header.nbytes:,} bytes with "
-            "the header"
-        )
+    wanted = offset + header.nbytes
+    if wanted != size:
         raise InputError(
-            f"says that it holds {said}, and has {size:,} bytes: it is cut off or damaged",
+            f"says that it holds {kind} of shape {shape}, {wanted:,} bytes with the header, and "
+            f"has {size:,} bytes: it is cut off or damaged",
             path=path,
         )
     return header
+
+
+def _header_fields(file: BinaryIO, path: Path) -> tuple[str, str, str]:
+    """Type, order and shape as the header has them; the values begin where the file stands then.
+
+    Layout (numpy.lib.format): the magic, a byte each of major and minor version, the header's
+    length in two bytes of version 1 and four of later ones, and a Python literal.
+    """
+    start = file.read(8)
+    if len(start) < 8 or start[:6] != _MAGIC or start[6] not in (1, 2, 3):
+        raise InputError("is not a NumPy file, or its header is damaged", path=path)
+    length = int.from_bytes(file.read(2 if start[6] == 1 else 4), "little")
+    if length > _LARGEST_HEADER:
+        raise InputError("is not a NumPy file, or its header is damaged", path=path)
+    found = _HEADER.fullmatch(file.read(length))
+    # an entry that comes twice leaves another one out
+    if found is None or None in found.groups():
+        raise InputError("is not a NumPy file of numbers, or its header is damaged", path=path)
+    dtype, order, lengths = (group.decode("ascii") for group in found.groups())
+    return dtype, order, lengths

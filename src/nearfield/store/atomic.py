@@ -79,7 +79,7 @@ def check_new(path: str | Path) -> None:
     nothing could be written there.
     """
     path = Path(path)
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+    if _taken(path):
         raise InputError("is there already; give another place", path=path)
     check_writable(path)
 
@@ -91,7 +91,7 @@ def check_replaceable(path: str | Path, *, marker: str, what: str) -> None:
     Raises StorageError where nothing could be written there.
     """
     path = Path(path)
-    if path.exists() and not (path / marker).is_file() and (path.is_file() or any(path.iterdir())):
+    if _taken(path) and not (path / marker).is_file():
         raise InputError(
             f"is there already and is not {what}, so that it is not replaced; give another place",
             path=path,
@@ -127,7 +127,8 @@ def move_folder(stage: Path, path: Path) -> None:
     What it replaces is then at `stage`, or gone.
     """
     with storage(path):
-        os.chmod(stage, 0o755)
+        os.chmod(stage, 0o755)  # mkdtemp makes folders that only their owner may enter
+        # contents first: after a power cut the name must not lead to files that are empty
         _sync(stage)
         with _turn(path):
             _put_back(path)
@@ -176,6 +177,7 @@ def read_folder(path: str | Path, read: Callable[[Path], T]) -> T:
         try:
             found = read(path)
         except NearfieldError:
+            # an error counts only where the folder stayed the same: files of two were mixed else
             if _identity(path) == before:
                 raise
             continue
@@ -191,17 +193,23 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` (dataclasses and paths allowed) as indented JSON, whole or not at all."""
-    write_text(
-        path,
-        json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n",
-    )
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=_plain)
+    write_text(path, text + "\n")
+
+
+def _taken(path: Path) -> bool:
+    """Whether something other than an empty folder is at `path`."""
+    if path.is_dir():
+        return any(path.iterdir())
+    return path.exists()
 
 
 def _final(path: str | Path) -> Path:
     """`path` as it is called when it is whole: for a part of a staged folder, without the stage's
     name.
     """
-    return Path(*(_STAGED.sub(r"\1", part) for part in Path(path).parts))
+    parts = [_STAGED.sub(r"\1", part) for part in Path(path).parts]
+    return Path(*parts)
 
 
 def _plain(value: Any) -> Any:
@@ -233,8 +241,8 @@ def _target(path: str | Path) -> Path:
     replaced.
     """
     path = Path(path)
-    # which names a loop of links too, and raises nothing
     if path.is_symlink():
+        # unlike Path.resolve, this raises nothing for links that lead in a circle
         return Path(os.path.realpath(path))
     return path
 
@@ -252,7 +260,9 @@ def _stage(path: Path, locks: contextlib.ExitStack, *, folder: bool) -> Path:
     """A new folder or file beside `path`, locked until `locks` are left. What killed processes left
     there goes.
     """
-    with _turn(path):  # so that none is taken for abandoned between being made and being locked
+    # under the folder's lock, so that no other process takes the stage for abandoned between its
+    # being made and its being locked
+    with _turn(path):
         _clear(path)
         prefix = f".{path.name}.partial-"
         if folder:
@@ -283,11 +293,10 @@ def _put_back(path: Path) -> None:
 
 
 def _beside(path: Path, what: str) -> list[Path]:
+    """What lies beside `path` under its name with `what` and a suffix, hidden by a leading dot."""
     prefix = f".{path.name}.{what}-"
-    with os.scandir(path.parent) as entries:
-        return sorted(
-            path.parent / entry.name for entry in entries if entry.name.startswith(prefix)
-        )
+    # not glob, for which a name may hold brackets and stars
+    return sorted(path.parent / name for name in os.listdir(path.parent) if name.startswith(prefix))
 
 
 def _remove(left: Path) -> None:
@@ -303,6 +312,8 @@ def _replace_folder(stage: Path, path: Path) -> None:
         return
     if exchange(stage, path):
         return
+    # Two steps, with nothing at `path` between them. A process that is killed there leaves the old
+    # folder under a name that `_put_back` knows.
     old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old-", dir=path.parent))
     os.replace(path, old / path.name)
     os.replace(stage, path)

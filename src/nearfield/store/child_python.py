@@ -22,4 +22,6 @@ def python_environment() -> dict[str, str]:
     environment = os.environ | {"PYTHONSAFEPATH": "1"}
     named = environment.pop("PYTHONPATH", "").split(os.pathsep)
     kept = os.pathsep.join(filter(None, named))
-    return environment | ({"PYTHONPATH": kept} if kept else {})
+    if kept:
+        environment["PYTHONPATH"] = kept
+    return environment

@@ -17,6 +17,7 @@ from typing import Any
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # Linux: flag of renameat2
 _RENAME_SWAP = 2  # macOS: flag of renamex_np
+# what a kernel, and what a file system without this step answers
 _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
 
 
@@ -89,6 +90,7 @@ def _open(place: Path) -> int | None:
     if sys.platform == "win32":
         return None
     try:
+        # O_NONBLOCK: where a FIFO took the name, opening it would wait for a writer
         return os.open(place, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return None
@@ -97,10 +99,11 @@ def _open(place: Path) -> int | None:
 def _lock(handle: int | None, *, wait: bool) -> bool:
     if handle is None:
         return False
-    import fcntl
+    import fcntl  # not on Windows, where no handle is opened
 
+    how = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(handle, how)
     # another process holds it, or the file system (NFS) has no lock for what is only read
     except OSError:
         return False

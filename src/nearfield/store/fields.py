@@ -55,6 +55,7 @@ class Fields(Mapping[str, Any]):
         """A whole number from `low` to `high`; a float without a fraction counts as one."""
 
         def fits(value: Any) -> bool:
+            # the bounds first: NaN and infinity, which have no int, are within none
             return _is_number(value) and low <= value <= high and value == int(value)
 
         value = self._checked(key, default, fits, f"a whole number from {low:,} to {high:,}")
@@ -182,6 +183,7 @@ def parse_json(content: bytes, path: str | Path) -> Any:
     """
     try:
         value = json.loads(content.decode("utf-8"))
+        # Python takes half of a pair as a character; whether one is alone, encoding tells
         if _HALF_PAIR.search(content):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         return value
@@ -227,4 +229,6 @@ def _shown(value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False)
     except (ValueError, RecursionError):  # digits or depth without end
         return f"a {type(value).__name__} too large to show"
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    if len(text) > 60:
+        text = f"{text[:57]}..."
+    return text

@@ -12,6 +12,8 @@ from pathlib import Path
 from nearfield.store.regular import open_regular
 
 log = logging.getLogger(__name__)
+# What hidden files of other purposes begin with: conversions, version control, downloads, file
+# managers.
 _OTHERS = (
     ".nearfield",
     ".git",
@@ -21,13 +23,10 @@ _OTHERS = (
     ".DS_Store",
     ".checksums",
 )
-"""What hidden files of other purposes begin with: conversions, version control, downloads, file
-managers.
-"""
 CERTIFICATE = "certificate.safetensors"
 """The file beside a model by which others are compared with it; it is no part of the model."""
 _BESIDE = ("README.md", CERTIFICATE)
-_UNFINISHED = re.compile(r"^\..+(\.lock|\.(partial|old)-[^.]+)$")
+_UNFINISHED = re.compile(r"^\..+(\.lock|\.(partial|old)-[^.]+)$")  # as store/atomic.py names them
 
 
 def model_hash(folder: Path) -> str:
@@ -38,11 +37,9 @@ def model_hash(folder: Path) -> str:
     """
     digests: dict[Path, str] = {}
     for file in _files(folder):
-        if _counts(file.relative_to(folder)):
-            with open_regular(file) as opened:
-                digests[file.relative_to(folder)] = hashlib.file_digest(
-                    opened, "sha256"
-                ).hexdigest()
+        with open_regular(file) as opened:
+            digest = hashlib.file_digest(opened, "sha256")
+        digests[file.relative_to(folder)] = digest.hexdigest()
     return files_hash(digests)
 
 
@@ -71,20 +68,29 @@ def files_stamp(folder: Path) -> dict[Path, tuple[int, int, int]]:
     """
     stamps = {}
     for file in _files(folder):
-        if _counts(file.relative_to(folder)):
-            about = file.stat()
-            stamps[file.relative_to(folder)] = (about.st_ino, about.st_size, about.st_ctime_ns)
+        about = file.stat()
+        # the time of change and not of writing, which any program may set back
+        stamps[file.relative_to(folder)] = (about.st_ino, about.st_size, about.st_ctime_ns)
     return stamps
 
 
-def _files(folder: Path, within: frozenset[Path] = frozenset()) -> Iterator[Path]:
+def _files(folder: Path) -> Iterator[Path]:
+    """The files in `folder` and below that count."""
+    for path in _walked(folder, frozenset()):
+        if _counts(path.relative_to(folder)):
+            yield path
+
+
+def _walked(folder: Path, within: frozenset[Path]) -> Iterator[Path]:
     """The files in `folder` and below; a link back to a folder `within` which it lies is not
     followed.
     """
     real = folder.resolve()
-    for path in sorted(folder.iterdir()) if real not in within else ():
+    if real in within:
+        return
+    for path in sorted(folder.iterdir()):
         if path.is_dir():
-            yield from _files(path, within | {real})
+            yield from _walked(path, within | {real})
         elif path.is_file():
             yield path
 

@@ -13,7 +13,8 @@ def home() -> Path:
     chosen = os.environ.get("NEARFIELD_HOME")
     if chosen:
         return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "nearfield"
+    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(caches).expanduser() / "nearfield"
 
 
 def models_folder() -> Path:

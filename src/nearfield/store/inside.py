@@ -22,11 +22,13 @@ def inside(folder: Path, name: object, *, path: Path) -> Path:
             f"names the file {repr(name)[:80]}; wanted the name of a file in its folder", path=path
         )
     joined = folder / name
-    parent = joined.parent if Path(name).parts else joined
+    # a file's own link may lead elsewhere, that of a folder on the way to it may not
+    checked = [joined] if joined.is_dir() else []
+    if joined != folder:
+        checked.append(joined.parent)
     root = folder.resolve()
-    leads = [parent, joined] if joined.is_dir() else [parent]
     outside = Path(name).is_absolute() or ".." in Path(name).parts
-    if outside or not all(place.resolve().is_relative_to(root) for place in leads):
+    if outside or not all(place.resolve().is_relative_to(root) for place in checked):
         raise InputError(
             f"names {repr(name)[:80]}, which leads out of {folder}; nothing outside "
             "is read or written",
@@ -43,5 +45,6 @@ def possible(name: str) -> bool:
         parts = [os.fsencode(part) for part in Path(name).parts]
     except UnicodeEncodeError:  # half of a surrogate pair
         return False
-    short = all(len(part) <= 255 for part in parts) and sum(map(len, parts)) + len(parts) < 4096
-    return short and "\0" not in name
+    longest = max(map(len, parts), default=0)
+    whole = sum(map(len, parts)) + len(parts)  # with the slashes between them
+    return longest <= 255 and whole < 4096 and "\0" not in name

@@ -40,10 +40,8 @@ def kept_folder(folder: Path, make: Callable[[Path], None]) -> Path:
 def note_files(folder: Path) -> None:
     """Write the checksum of each file in `folder` beside them."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    write_json(
-        folder / CHECKSUMS,
-        checksums(folder, [file.relative_to(folder).as_posix() for file in files]),
-    )
+    names = [file.relative_to(folder).as_posix() for file in files]
+    write_json(folder / CHECKSUMS, checksums(folder, names))
 
 
 def check_files(folder: Path) -> None:

@@ -41,13 +41,12 @@ class MadeBy:
         path = folder / FILE
         if not path.is_file():
             return None
+        again = InputError(f"is not of format {FORMAT}; encode the texts again", path=path)
         facts = read_json(path)
-        names = [field.name for field in dataclasses.fields(cls)]
-        facts = {"adapter": ""} | facts if isinstance(facts, dict) else facts
-        if (
-            not isinstance(facts, dict)
-            or facts.get("format") != FORMAT
-            or any(not isinstance(facts.get(name), str) for name in names)
-        ):
-            raise InputError(f"is not of format {FORMAT}; encode the texts again", path=path)
-        return cls(**{name: facts[name] for name in names})
+        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+            raise again
+        facts = {"adapter": ""} | facts
+        values = [facts.get(field.name) for field in dataclasses.fields(cls)]
+        if not all(isinstance(value, str) for value in values):
+            raise again
+        return cls(*values)

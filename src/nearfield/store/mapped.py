@@ -33,7 +33,7 @@ def _mapped(path: Path, name: str, place: Place) -> Array:
         known = ", ".join(kind for kind in NUMBERS if kind != "BF16")
         raise ModelError(f"{path}: {name} is stored as {place.dtype}; wanted one of {known}")
     dtype = np.dtype(NUMBERS[place.dtype])
-    if place.end == place.start:
+    if place.end == place.start:  # the system maps no empty part of a file
         return np.empty(place.shape, dtype)
     return np.memmap(path, dtype, "r", place.start, place.shape)
 
@@ -53,9 +53,8 @@ def write_rows(path: Path, name: str, blocks: Iterable[Floats]) -> int:
             dim = block.shape[1]
             file.write(np.ascontiguousarray(block, "<f4").data)
         facts = {"dtype": "F32", "shape": [rows, dim], "data_offsets": [0, 4 * rows * dim]}
-        header = (
-            json.dumps({"__metadata__": {"format": "pt"}, name: facts}).encode().ljust(_HEADER - 8)
-        )
+        header = json.dumps({"__metadata__": {"format": "pt"}, name: facts}).encode()
+        header = header.ljust(_HEADER - 8)  # blanks at its end are still JSON
         file.seek(0)
         file.write(struct.pack("<Q", len(header)) + header)
     return rows

@@ -32,19 +32,15 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.told: Rows = no_rows  # each row of training
-        if (
-            self.path.is_dir()
-            and not self.has("environment.json")
-            and any(map(_foreign, self.path.iterdir()))
-        ):
+        begun = not self.path.is_dir() or self.has("environment.json")
+        if not begun and any(map(_foreign, self.path.iterdir())):
             raise InputError(
                 "holds other files and no run; give a new or an empty folder with --to",
                 path=self.path,
             )
+        missing = [each for each in (self.path, *self.path.parents) if not each.exists()]
         # the outermost of the folders that this makes
-        self._made = next(
-            (each for each in (*reversed(self.path.parents), self.path) if not each.exists()), None
-        )
+        self._made = missing[-1] if missing else None
         with storage(self.path):
             (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
 
@@ -68,20 +64,25 @@ class RunFolder:
                 path=self.path,
             ) from error
         try:
-            for left in [
-                *self.path.glob(".*.partial-*"),
-                *self.path.glob(".*.old-*"),
-                *self.path.glob("checkpoints/.*.partial-*"),
-            ]:
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            self._clear()
             yield self
         except NearfieldError:
+            # first, as Windows removes no file that is open
             lock.release()
             if self._made is not None and {file.name for file in self.path.iterdir()} <= BEGUN:
                 shutil.rmtree(self._made, ignore_errors=True)
             raise
         finally:
             lock.release()
+
+    def _clear(self) -> None:
+        """Remove what a killed process left half-written."""
+        for pattern in (".*.partial-*", ".*.old-*", "checkpoints/.*.partial-*"):
+            for left in self.path.glob(pattern):
+                if left.is_dir():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink()
 
     def has(self, name: str) -> bool:
         """Whether the part `name` ("merge.json", "model") is there, which means that it is
@@ -110,22 +111,22 @@ class RunFolder:
 
         Raises InputError that names what differs: the folder holds another run.
         """
-        facts = json.loads(json.dumps(facts))
-        if self.has(name):
-            held = self.read(name)
-            differing = sorted(key for key in {*facts, *held} if facts.get(key) != held.get(key))
-            if differing:
-                key = differing[0]
-                what = (
-                    f"{name} has another {', '.join(differing)} ({key}: {held.get(key)!r} "
-                    f"there, {facts.get(key)!r} now)"
-                )
-                raise InputError(
-                    f"holds another run: {what}; give another folder with --to, or remove this one",
-                    path=self.path,
-                )
-        else:
+        facts = json.loads(json.dumps(facts))  # as they are read back: tuples are lists
+        if not self.has(name):
             self.write(name, facts)
+            return
+        held = self.read(name)
+        differing = sorted(key for key in {*facts, *held} if facts.get(key) != held.get(key))
+        if differing:
+            key = differing[0]
+            what = (
+                f"{name} has another {', '.join(differing)} ({key}: {held.get(key)!r} "
+                f"there, {facts.get(key)!r} now)"
+            )
+            raise InputError(
+                f"holds another run: {what}; give another folder with --to, or remove this one",
+                path=self.path,
+            )
 
     def restart_training(self, row: dict[str, Any]) -> None:
         """Begin training.jsonl with one row."""
@@ -143,35 +144,35 @@ class RunFolder:
     def training(self) -> list[dict[str, Any]]:
         """The whole rows of training.jsonl; none where it is not there."""
         file = self.path / "training.jsonl"
+        if not file.exists():
+            return []
         whole = []
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        for line in lines:
+        for line in file.read_text(encoding="utf-8").splitlines():
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError:
+            except json.JSONDecodeError:  # the last line, of a process that was killed
                 continue
-            whole += [row] if isinstance(row, dict) else []
+            if isinstance(row, dict):
+                whole.append(row)
         return whole
 
     def dev_after(self, step: int) -> float | None:
         """What dev reached after `step`, as training.jsonl has it; None where it was not measured
         then.
         """
-        return next(
-            (
-                float(row["dev"])
-                for row in self.training()
-                if row.get("step") == step and "dev" in row
-            ),
-            None,
-        )
+        for row in self.training():
+            if row.get("step") == step and "dev" in row:
+                return float(row["dev"])
+        return None
 
     def cut_training(self, step: int) -> None:
         """Drop the rows after `step`, and a half-written last row: a resumed run writes
         them again.
         """
-        kept = [row for row in self.training() if row.get("step", step + 1) <= step]
-        lines = [json.dumps(row) + "\n" for row in kept]
+        lines = []
+        for row in self.training():
+            if row.get("step", step + 1) <= step:
+                lines.append(json.dumps(row) + "\n")
         write_text(self.path / "training.jsonl", "".join(lines))
 
 

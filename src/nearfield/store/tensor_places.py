@@ -72,25 +72,27 @@ def _read(file: Path) -> Mapping[str, Place]:
         raise ModelError(f"{file}: the weights could not be read: the header is not a JSON object")
     header.pop("__metadata__", None)
     entries = Fields(header, file, where="of the header ")
-    return {
-        name: _place(name, entries.object(name), base=8 + length, size=size) for name in entries
-    }
+    places = {}
+    for name in entries:
+        places[name] = _place(name, entries.object(name), base=8 + length, size=size)
+    return places
 
 
 def _place(name: str, entry: Fields, *, base: int, size: int) -> Place:
     dtype = entry.text("dtype")
     shape = entry.integers("shape", high=size)
-    offsets = entry.integers("data_offsets", high=size)
+    offsets = entry.integers("data_offsets", high=size)  # from the end of the header
     if len(offsets) != 2 or not 0 <= offsets[0] <= offsets[1] <= size - base:
         raise ModelError(
             f"{entry.path}: {name} does not lie in the file, which is cut off or damaged"
         )
-    taken = offsets[1] - offsets[0]
-    if len(shape) > _DIMENSIONS or (
-        dtype in NUMBERS and math.prod(shape) * np.dtype(NUMBERS[dtype]).itemsize != taken
-    ):
+    start, end = offsets
+    fits = len(shape) <= _DIMENSIONS
+    if dtype in NUMBERS:  # of another type only the place is known, which `map_tensors` refuses
+        fits = fits and math.prod(shape) * np.dtype(NUMBERS[dtype]).itemsize == end - start
+    if not fits:
         raise ModelError(
-            f"{entry.path}: {name} takes {taken} bytes, which is not what {dtype} of "
+            f"{entry.path}: {name} takes {end - start} bytes, which is not what {dtype} of "
             f"shape {tuple(shape)[:8]} takes"
         )
-    return Place(dtype, tuple(shape), base + offsets[0], base + offsets[1])
+    return Place(dtype, tuple(shape), base + start, base + end)

@@ -28,8 +28,9 @@ def write_tensors(
     """
     try:
         with staged_file(path) as stage:
-            rows = {name: tensor.contiguous() for name, tensor in tensors.items()}
-            save_file(rows, stage, metadata={"format": "pt", **(facts or {})})
+            # safetensors refuses views that are not contiguous
+            whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+            save_file(whole, stage, metadata={"format": "pt"} | dict(facts or {}))
     except SafetensorError as error:  # what a full disk is to safetensors
         raise StorageError(
             f"{path}: could not be written: {error}. Free space or give another place; nothing "
@@ -50,7 +51,8 @@ def noted_tensors(
     path: str | Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]
 ) -> None:
     """As `write_tensors`, with a checksum of all values and `facts` for `whole_tensors`."""
-    write_tensors(path, tensors, facts={**facts, _CHECKSUM: _checksum(tensors, facts)})
+    noted = dict(facts) | {_CHECKSUM: _checksum(tensors, facts)}
+    write_tensors(path, tensors, facts=noted)
 
 
 def whole_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -60,10 +62,11 @@ def whole_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     open_regular(path).close()
     try:
         with safe_open(path, "pt") as opened:
-            facts = {name: value for name, value in opened.metadata().items() if name != "format"}
+            facts = dict(opened.metadata())
         tensors: dict[str, Tensor] = load_file(path)
-    except (OSError, SafetensorError, ValueError, AttributeError) as error:
+    except (OSError, SafetensorError, ValueError, TypeError) as error:  # TypeError: no facts
         raise InputError(f"cannot be read ({first_line(error)})", path=path) from error
+    facts.pop("format", None)  # which `write_tensors` puts there, for other readers
     if facts.pop(_CHECKSUM, "") != _checksum(tensors, facts):
         raise InputError("is damaged: its checksum is not the one that was noted", path=path)
     return tensors, facts
@@ -74,8 +77,7 @@ def _checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
     found = zlib.crc32(json.dumps(dict(facts), sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         found = zlib.crc32(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode(), found)
-        found = zlib.crc32(
-            tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes(),
-            found,
-        )
+        # as bytes before numpy, which has no bfloat16
+        values = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        found = zlib.crc32(values.numpy().tobytes(), found)
     return f"{found:08x}"

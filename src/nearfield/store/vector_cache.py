@@ -102,14 +102,19 @@ class VectorCache:
         """Make the tables and note the facts. Raises sqlite3.DatabaseError where the file holds
         other facts.
         """
+        # WAL: one writes while others read. NORMAL: a power cut loses what was written last, and
+        # damages nothing. -8000: kilobytes
         self._base.executescript(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA "
             f"cache_size = -8000;{_TABLES}"
         )
-        wanted = self.facts | ({"model": self.model} if self.model else {})
+        wanted = dict(self.facts)
+        if self.model:
+            wanted["model"] = self.model
         held = self._held()
         if not wanted.items() <= held.items():  # a write costs more than a look
             with self._transaction():
+                # not replaced: facts that are there and differ are told below
                 self._base.executemany(
                     "INSERT OR IGNORE INTO facts VALUES (?, ?)", self.facts.items()
                 )
@@ -147,8 +152,9 @@ class VectorCache:
 
     def find(self, hashes: Sequence[bytes]) -> Found:
         """What is there of `hashes`, in their order."""
+        asked = "SELECT hash, checksum, vector, tokens, lost, prompt FROM vectors WHERE"
         with _problems(self.path):
-            rows = self._whole(lambda: self._rows(hashes))
+            rows = self._whole(lambda: self._selected(asked, hashes))
         places = {key: at for at, key in enumerate(hashes)}
         found = {}
         damaged = []
@@ -160,16 +166,9 @@ class VectorCache:
         if damaged:
             self._drop(damaged)
         items = sorted(found)
+        records = [found[at][0] for at in items]
         counts = [found[at][1] for at in items]
-        return Found(
-            np.array(items, np.int64),
-            [found[at][0] for at in items],
-            np.array(counts, np.int64).reshape(-1, 3),
-        )
-
-    def _rows(self, hashes: Sequence[bytes]) -> list[tuple[Any, ...]]:
-        asked = "SELECT hash, checksum, vector, tokens, lost, prompt FROM vectors WHERE"
-        return self._selected(asked, hashes)
+        return Found(np.array(items, np.int64), records, np.array(counts, np.int64).reshape(-1, 3))
 
     def _selected(
         self, asked: str, hashes: Sequence[bytes], *more: object
@@ -189,10 +188,9 @@ class VectorCache:
         of all that were made with it, or `alone`, which is timed apart.
         """
         asked = "SELECT hash, seconds FROM times WHERE alone = ? AND machine = ? AND"
-
         with _problems(self.path):
             rows = self._whole(lambda: self._selected(asked, hashes, alone, this_machine()))
-        # a damaged row is no time
+        # a time has no checksum: one that cannot be is dropped
         return {key: took for key, took in rows if isinstance(took, float) and 0 < took < _LONGEST}
 
     def add_seconds(self, seconds: Mapping[bytes, float], *, alone: bool = False) -> None:
@@ -235,12 +233,9 @@ class VectorCache:
         if self.full or not self._room_for(sum(map(len, records)) + _ROW * len(hashes)):
             self.full = True
             return
-        numbers = counts.tolist()
-        checksums = map(_checksum, hashes, records, numbers)
-        rows = [
-            (key, blob, *each, check)
-            for key, blob, each, check in zip(hashes, records, numbers, checksums, strict=True)
-        ]
+        rows = []
+        for key, blob, numbers in zip(hashes, records, counts.tolist(), strict=True):
+            rows.append((key, blob, *numbers, _checksum(key, blob, numbers)))
 
         def insert() -> None:
             with self._transaction():
@@ -270,16 +265,21 @@ class VectorCache:
         self._base.execute("COMMIT")
 
     def _room_for(self, size: int) -> bool:
+        """Whether `size` more bytes are within the limit; other models' files are removed for
+        it, unless that would not be enough.
+        """
         limit = limit_bytes()
-        others = sorted(
-            (kept for kept in kept_vectors(self.path.parent) if kept.path != self.path),
-            key=lambda kept: kept.used,
-        )
-        total = _size(self.path) + sum(kept.size for kept in others) + size
-        while total > limit and others and _size(self.path) + size <= limit:
-            total -= others[0].size
-            others.pop(0).remove()
-        return total <= limit
+        own = _size(self.path) + size
+        if own > limit:
+            return False
+        others = [kept for kept in kept_vectors(self.path.parent) if kept.path != self.path]
+        total = own + sum(kept.size for kept in others)
+        for oldest in sorted(others, key=lambda kept: kept.used):
+            if total <= limit:
+                break
+            total -= oldest.size
+            oldest.remove()
+        return True
 
 
 def text_hash(text: str) -> bytes:
@@ -307,6 +307,7 @@ def _damaged(error: sqlite3.Error) -> bool:
     """Whether the file is no database, or not the one that was written; not that it is locked, or
     the disk full.
     """
+    # the lower byte is the primary code, and SQLITE_ERROR what other tables in the file give
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return code & 0xFF in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -357,7 +358,7 @@ def limit_bytes() -> int:
     """
     stated = os.environ.get(LIMIT)
     try:
-        gigabytes = DEFAULT_LIMIT if not stated else float(stated)
+        gigabytes = float(stated or DEFAULT_LIMIT)
     except ValueError:
         gigabytes = -1.0
     if not 0 <= gigabytes < float("inf"):
@@ -366,7 +367,8 @@ def limit_bytes() -> int:
 
 
 def _size(path: Path) -> int:
-    files = (path.with_name(path.name + end) for end in ("", "-wal"))
+    """Bytes of the file and of what SQLite has written beside it and not yet taken over."""
+    files = [path, path.with_name(f"{path.name}-wal")]
     return sum(file.stat().st_size for file in files if file.exists())
 
 

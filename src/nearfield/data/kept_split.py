@@ -19,12 +19,13 @@ import pyarrow.compute as pc
 
 from nearfield.data.arrow import positions
 from nearfield.data.collection import Collection
-from nearfield.data.doctor.words import Hashes, Rows, digest, digests, wording
+from nearfield.data.doctor.words import Hashes, digest, digests, wording
 from nearfield.data.split import FRACTIONS, split_by_group, with_dev, with_larger_dev, with_splits
 from nearfield.errors import CollectionError, InputError, StorageError
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import read_fields
 from nearfield.store.home import home
+from nearfield.types.arrays import Positions
 from nearfield.types.verdict import ENOUGH
 
 log = logging.getLogger(__name__)
@@ -268,7 +269,7 @@ def _lacks_splits(collection: Collection) -> bool:
     return len(names) == 1 or ({TRAIN, TEST} <= names and DEV not in names)
 
 
-def _judged_keys(collection: Collection) -> tuple[Hashes, Rows]:
+def _judged_keys(collection: Collection) -> tuple[Hashes, Positions]:
     """The digest of each distinct judged query's wording, (n,), and for each judgement its place in
     it.
 

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from nearfield.data.arrow import positions
 from nearfield.data.collection import Collection
-from nearfield.data.doctor.minhash import near_duplicates
-from nearfield.data.doctor.subject import DOCUMENT_RUNS, DOCUMENT_THRESHOLD, Subject, first_of_each
+from nearfield.data.doctor.minhash import DOCUMENT_RUNS, DOCUMENT_THRESHOLD, near_duplicates
+from nearfield.data.doctor.subject import Subject, first_of_each
 from nearfield.data.doctor.words import digests, normalised
 from nearfield.errors import CollectionError, InputError
 from nearfield.types.arrays import Integers, Mask

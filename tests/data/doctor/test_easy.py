@@ -11,9 +11,9 @@ from nearfield.data.collection import Collection
 from nearfield.data.doctor import easy
 from nearfield.data.doctor.check import Found
 from nearfield.data.doctor.subject import Subject
-from nearfield.data.doctor.words import Rows
 from nearfield.data.open import open_collection
 from nearfield.retrieval.bm25 import first_found
+from nearfield.types.arrays import Positions
 from nearfield.types.finding import WARNING, Finding
 
 
@@ -45,7 +45,8 @@ def asked(make_collection) -> Callable[..., Collection]:  # type: ignore[no-unty
 
 
 def look(
-    data: Collection, first: Callable[[Sequence[str], Sequence[str]], Rows] | None = first_found
+    data: Collection,
+    first: Callable[[Sequence[str], Sequence[str]], Positions] | None = first_found,
 ) -> Found | None:
     return easy.easy_queries(Subject(data, first))
 
@@ -80,7 +81,7 @@ def test_no_more_documents_are_read_than_it_takes(
 ) -> None:
     read: list[int] = []
 
-    def first(documents: Sequence[str], queries: Sequence[str]) -> Rows:
+    def first(documents: Sequence[str], queries: Sequence[str]) -> Positions:
         read.append(len(documents))
         return first_found(documents, queries)
 

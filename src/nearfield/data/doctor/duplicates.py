@@ -7,7 +7,7 @@ import numpy as np
 from nearfield.data.doctor.check import ALL, COLLECTION, COPIES, Found, check
 from nearfield.data.doctor.minhash import NearPairs
 from nearfield.data.doctor.subject import Subject
-from nearfield.data.doctor.words import Rows
+from nearfield.types.arrays import Positions
 from nearfield.types.finding import ERROR, NOTE, WARNING
 
 # from this share of copies on, rankings are filled with them and unjudged copies of positives count
@@ -30,12 +30,7 @@ def duplicate_documents(subject: Subject) -> Found | None:
         f"{subject.show_document(int(copies[0]))} equals "
         f"{subject.name_document(int(first[copies[0]]))}"
     )
-    return Found(
-        severity_of(copies, len(first)),
-        len(copies),
-        len(first),
-        example,
-    )
+    return Found(severity_of(copies, len(first)), len(copies), len(first), example)
 
 
 @check(
@@ -95,12 +90,7 @@ def near_duplicate_queries(subject: Subject) -> Found | None:
         return None
     first, second = closest(near)
     example = f"{subject.show_query(second)} is nearly {subject.show_query(first)}"
-    return Found(
-        NOTE,
-        len(np.unique(near.second)),
-        len(subject.queries),
-        example,
-    )
+    return Found(NOTE, len(np.unique(near.second)), len(subject.queries), example)
 
 
 def closest(near: NearPairs) -> tuple[int, int]:
@@ -109,6 +99,6 @@ def closest(near: NearPairs) -> tuple[int, int]:
     return int(near.first[best]), int(near.second[best])
 
 
-def severity_of(copies: Rows, total: int) -> str:
+def severity_of(copies: Positions, total: int) -> str:
     """An error from 10 % of copies on, else a warning."""
     return ERROR if len(copies) >= LARGE * total else WARNING

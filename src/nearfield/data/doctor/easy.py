@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import numpy.typing as npt
 
 from nearfield.data.doctor.check import ALL, BOTH, COLLECTION, Found, check
 from nearfield.data.doctor.subject import Subject, sample
-from nearfield.data.doctor.words import Rows
 from nearfield.data.pairs import Pairs
+from nearfield.types.arrays import Positions
 from nearfield.types.finding import ERROR, WARNING
 from nearfield.types.word_rule import words
 
@@ -48,43 +49,34 @@ def easy_queries(subject: Subject) -> Found | None:
     that stand in their document word for word are another check's, `query-in-document`.
     """
     judged = subject.judged
-    rows = judged.positive & ~judged.trained
-    rows = rows if rows.any() else judged.positive
+    rows = judged.positives_of(~judged.trained)
     queries = np.unique(judged.query[rows])
     if subject.first is None or len(queries) < _FEWEST:
         return None
     asked = queries[sample(len(queries), _QUERIES)]
-    rows &= np.isin(judged.query, asked)
+    rows = rows & np.isin(judged.query, asked)
     relevant = np.unique(judged.document[rows])
+    pairs = set(zip(judged.query[rows].tolist(), judged.document[rows].tolist(), strict=True))
     texts = [subject.queries[int(query)] for query in asked]
     for most in _POOLS:
+        # the relevant documents are in every pool: a query that others' documents lose is not easy
         pool = np.union1d(relevant, sample(len(subject.documents), most))
         found = subject.first(subject.documents[pool], texts)
-        answered = _answered(
-            asked, np.where(found >= 0, pool[found], -1), judged.query[rows], judged.document[rows]
-        )
+        places = np.where(found >= 0, pool[found], -1)
+        ranked = zip(asked.tolist(), places.tolist(), strict=True)
+        answered = [query for query, document in ranked if (query, document) in pairs]
         if len(answered) < _EASY * len(asked):
             return None
         if len(pool) == len(subject.documents):
             break
-    among = (
-        ""
-        if len(pool) == len(subject.documents)
-        else (f", among {len(pool):,} of the {len(subject.documents):,} documents")
-    )
+    among = ""
+    if len(pool) < len(subject.documents):
+        among = f", among {len(pool):,} of the {len(subject.documents):,} documents"
     example = (
         f"BM25 ranks a relevant document first for {len(answered) / len(asked):.0%}{among}; "
-        f"{subject.show_query(int(answered[0]))}"
+        f"{subject.show_query(answered[0])}"
     )
     return Found(WARNING, len(answered), len(asked), example)
-
-
-def _answered(asked: Rows, found: Rows, queries: Rows, documents: Rows) -> Rows:
-    """Those of the queries `asked` whose document in `found` is judged relevant: a pair of
-    `queries` and `documents`.
-    """
-    relevant = set(zip(queries.tolist(), documents.tolist(), strict=True))
-    return asked[[pair in relevant for pair in zip(asked.tolist(), found.tolist(), strict=True)]]
 
 
 @check(
@@ -108,40 +100,36 @@ def shuffled_pairs(subject: Subject) -> Found | None:
     if isinstance(subject.data, Pairs) and subject.data.scored:
         return None
     rows = _sampled(subject)
-    documents = judged.document[rows]
-    asked = [frozenset(words(subject.queries[int(at)])) for at in judged.query[rows]]
-    given = [frozenset(words(subject.documents[int(at)])) for at in documents]
-    counts = Counter(word for text in given for word in text)
-    known = [sum(word in counts for word in text) / max(1, len(text)) for text in asked]
+    queries = [subject.queries[int(at)] for at in judged.query[rows]]
+    documents = [subject.documents[int(at)] for at in judged.document[rows]]
+    asked = [frozenset(words(text)) for text in queries]
+    given = [frozenset(words(text)) for text in documents]
+    counts = Counter(chain.from_iterable(given))  # of each word, the documents that have it
+    known = [len(text & counts.keys()) / max(1, len(text)) for text in asked]
     if sum(known) < _KNOWN * max(1, len(rows)):
         return None
     if not _unrelated(lambda shift: _shared(asked, given, counts, shift), len(rows)):
         return None
     severity = WARNING
     if subject.model is not None and subject.model.similarities is not None:
-        near = subject.model.similarities(
-            [subject.queries[int(at)] for at in judged.query[rows]],
-            [subject.documents[int(at)] for at in documents],
-        )
+        near = subject.model.similarities(queries, documents)
         own = np.arange(len(rows))
         if not _unrelated(lambda shift: near[own, (own + shift) % len(rows)], len(rows)):
             return None
         severity = ERROR
     query = int(judged.query[rows[0]])
-    document = int(documents[0])
+    document = int(judged.document[rows[0]])
     example = f"{subject.show_query(query)} has the positive {subject.show_document(document)}"
     return Found(severity, len(rows), len(rows), example)
 
 
-def _sampled(subject: Subject) -> npt.NDArray[np.int64]:
+def _sampled(subject: Subject) -> Positions:
     """The places of up to 1,000 positive judgements, those of train where it has any."""
     judged = subject.judged
-    rows = np.flatnonzero(judged.positive & judged.trained)
-    if not len(rows):
-        rows = np.flatnonzero(judged.positive)
+    rows = np.flatnonzero(judged.positives_of(judged.trained))
     # one pair for each document, so that class names are few
-    rows = rows[np.unique(subject.document_keys[judged.document[rows]], return_index=True)[1]]
-    return np.sort(rows)[sample(len(rows), _PAIRS)]
+    _, firsts = np.unique(subject.document_keys[judged.document[rows]], return_index=True)
+    return rows[np.sort(firsts)][sample(len(firsts), _PAIRS)]
 
 
 def _unrelated(by: Callable[[int], npt.NDArray[Any]], rows: int) -> bool:
@@ -149,7 +137,8 @@ def _unrelated(by: Callable[[int], npt.NDArray[Any]], rows: int) -> bool:
     on, where `by` gives (n,) how much they do to those so many rows further on.
     """
     more = by(0) - (by(rows // 3) + by(2 * rows // 3)) / 2
-    return bool(more.mean() / max(more.std(), 1e-9) + 2 / np.sqrt(rows) < _RELATED)
+    effect = more.mean() / max(more.std(), 1e-9)  # in standard deviations (Cohen's d of pairs)
+    return bool(effect + 2 / np.sqrt(rows) < _RELATED)
 
 
 def _shared(
@@ -157,10 +146,8 @@ def _shared(
 ) -> npt.NDArray[np.float64]:
     """(n,) the weight of the words that each text shares with the one `shift` rows further on."""
     rows = len(given)
-    return np.array(
-        [
-            sum(np.log(rows / counts[word]) for word in text & given[(at + shift) % rows])
-            for at, text in enumerate(asked)
-        ],
-        np.float64,
-    )
+    weights = np.zeros(rows)
+    for at, text in enumerate(asked):
+        common = text & given[(at + shift) % rows]
+        weights[at] = sum(np.log(rows / counts[word]) for word in common)
+    return weights

@@ -8,7 +8,8 @@ import numpy as np
 
 from nearfield.data.doctor.check import BOTH, Found, check
 from nearfield.data.doctor.subject import Subject
-from nearfield.data.doctor.words import Rows, visible
+from nearfield.data.doctor.words import visible
+from nearfield.types.arrays import Positions
 from nearfield.types.finding import ERROR, WARNING
 
 # characters besides blanks, invisible ones counted; longer texts are not looked at closely
@@ -23,22 +24,22 @@ def empty_documents(subject: Subject) -> Found | None:
     """Documents without any text; an error where one is judged a positive, as no model can find it
     by what it says.
     """
-    pairs = {document: query for query, document in subject.judged.pairs}
+    query_of = {document: query for query, document in subject.judged.pairs}
 
     def name(position: int) -> str:
         named = subject.name_document(position)
-        if position not in pairs or not named.endswith('""'):  # which has an id of its own
-            return named
-        return f"the document of {subject.show_query(pairs[position])}"
+        # a document without an id of its own goes by its text, which is empty
+        if position in query_of and named.endswith('""'):
+            return f"the document of {subject.show_query(query_of[position])}"
+        return named
 
-    return _empty(subject.documents, np.fromiter(pairs, np.int64, len(pairs)), name)
+    return _empty(subject.documents, subject.judged.positive_document, name)
 
 
 @check(BOTH, fix=_FIX)
 def empty_queries(subject: Subject) -> Found | None:
     """Queries without any text; an error where one has a positive."""
-    judged = subject.judged.query[subject.judged.positive]
-    return _empty(subject.queries, judged, subject.name_query)
+    return _empty(subject.queries, subject.judged.answered, subject.name_query)
 
 
 @check(BOTH, fix="remove them, or restore the text that was lost")
@@ -59,7 +60,7 @@ def one_character_texts(subject: Subject) -> Found | None:
     return Found(WARNING, count, total, example)
 
 
-def _empty(texts: Sequence[str], judged: Rows, name: Callable[[int], str]) -> Found | None:
+def _empty(texts: Sequence[str], judged: Positions, name: Callable[[int], str]) -> Found | None:
     empty = _of_length(texts, 0)
     if not len(empty):
         return None
@@ -70,11 +71,10 @@ def _empty(texts: Sequence[str], judged: Rows, name: Callable[[int], str]) -> Fo
     return Found(WARNING, len(empty), len(texts), f"{name(int(empty[0]))} is empty")
 
 
-def _of_length(texts: Sequence[str], characters: int) -> Rows:
+def _of_length(texts: Sequence[str], characters: int) -> Positions:
     """Positions of the texts with exactly `characters` visible characters."""
-    found = (
-        row
-        for row, text in enumerate(texts)
-        if len(text.strip()) <= _SHORT and len(visible(text)) == characters
-    )
-    return np.fromiter(found, dtype=np.int64)
+    found = []
+    for row, text in enumerate(texts):
+        if len(text.strip()) <= _SHORT and len(visible(text)) == characters:
+            found.append(row)
+    return np.array(found, np.int64)

@@ -31,12 +31,11 @@ def examine(
     words alone answer the queries.
     """
     subject = Subject(data, first, model)
-    checks = {name: CHECKS[name] for name in (CHECKS if only is None else only)}
-    checks = {
-        name: check
-        for name, check in checks.items()
-        if isinstance(data, check.examines) and (check.cheap or not cheap)
-    }
+    checks = {}
+    for name in CHECKS if only is None else only:
+        check = CHECKS[name]
+        if isinstance(data, check.examines) and (check.cheap or not cheap):
+            checks[name] = check
     findings = []
     for done, (name, check) in enumerate(checks.items()):
         progress(done, len(checks), name)
@@ -60,17 +59,16 @@ def refuse(findings: Iterable[Finding], *, allow: Container[str] = ()) -> None:
                 f"--allow {name}: the doctor has no such check.{nearest(name, CHECKS)} It has "
                 f"{', '.join(CHECKS)}"
             )
-    errors = [
-        finding for finding in findings if finding.severity == ERROR and finding.check not in allow
-    ]
-    if not errors:
+    lines = []
+    options = []
+    for finding in findings:
+        if finding.severity == ERROR and finding.check not in allow:
+            counts = f"{finding.count:,} of {finding.total:,}"
+            lines.append(f"{finding.check} ({counts}): {finding.fix}")
+            options.append(f"--allow {finding.check}")
+    if not lines:
         return
-    lines = [
-        f"{finding.check} ({finding.count:,} of {finding.total:,}): {finding.fix}"
-        for finding in errors
-    ]
-    allowing = " ".join(f"--allow {finding.check}" for finding in errors)
     raise DoctorRefusal(
         f"the data would mislead whatever is trained or measured on it. {' | '.join(lines)} | To "
-        f"go on all the same, pass {allowing}"
+        f"go on all the same, pass {' '.join(options)}"
     )

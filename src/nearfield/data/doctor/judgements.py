@@ -45,8 +45,12 @@ def contradictory_judgements(subject: Subject) -> Found | None:
     judged = subject.judged
     known = (judged.query >= 0) & (judged.document >= 0)
     grades: dict[tuple[int, int], set[int]] = defaultdict(set)
-    columns = (judged.query[known], judged.document[known], judged.relevance[known])
-    for query, document, relevance in zip(*(column.tolist() for column in columns), strict=True):
+    for query, document, relevance in zip(
+        judged.query[known].tolist(),
+        judged.document[known].tolist(),
+        judged.relevance[known].tolist(),
+        strict=True,
+    ):
         grades[query, document].add(relevance)
     wrong = {pair: sorted(found) for pair, found in grades.items() if len(found) > 1}
     if not wrong:
@@ -56,7 +60,7 @@ def contradictory_judgements(subject: Subject) -> Found | None:
         f"{subject.show_query(query)} and {subject.name_document(document)} have relevance {one} "
         f"and {other}"
     )
-    count = sum(map(len, wrong.values())) - len(wrong)
+    count = sum(map(len, wrong.values())) - len(wrong)  # those beyond one for each pair
     return Found(WARNING, count, int(known.sum()), example)
 
 
@@ -74,7 +78,7 @@ def queries_without_positive(subject: Subject) -> Found | None:
     judged = subject.judged
     count = len(subject.queries)
     answered = np.zeros(count, dtype=bool)
-    answered[judged.query[judged.positive]] = True
+    answered[judged.answered] = True
     if answered.all():
         return None
     touched = np.zeros(count, dtype=bool)
@@ -96,27 +100,21 @@ def queries_without_positive(subject: Subject) -> Found | None:
 @check(
     BOTH,
     COPIES,
-    fix=("give the queries positives of their own; whatever is trained on these learns nothing"),
+    fix="give the queries positives of their own; whatever is trained on these learns nothing",
 )
 def one_positive(subject: Subject) -> Found | None:
     """All queries that are trained on have the same document as their positive: there is nothing to
     tell it from.
     """
-    if isinstance(subject.data, Pairs) and (
-        subject.data.scored
-        or pc.any(pc.greater(pc.list_value_length(subject.data.table["negatives"]), 0)).as_py()
-    ):
-        return None
+    if isinstance(subject.data, Pairs):
+        negatives = pc.list_value_length(subject.data.table["negatives"])
+        if subject.data.scored or pc.any(pc.greater(negatives, 0)).as_py():
+            return None
     judged = subject.judged
-    rows = judged.positive & judged.trained
-    rows = rows if rows.any() else judged.positive
+    rows = judged.positives_of(judged.trained)
     queries = np.unique(judged.query[rows])
     documents = np.unique(judged.document[rows])
     if len(queries) < 2 or len(np.unique(subject.document_keys[documents])) > 1:
         return None
-    return Found(
-        ERROR,
-        len(queries),
-        len(queries),
-        subject.show_document(int(documents[0])),
-    )
+    example = subject.show_document(int(documents[0]))
+    return Found(ERROR, len(queries), len(queries), example)

@@ -34,12 +34,12 @@ def unread_language(subject: Subject) -> Found | None:
     count = unread.total()
     if not total or count < _MUCH * total:
         return None
-    scripts = ", ".join(
-        f"{script.title()} {share / total:.0%}" for script, share in unread.most_common(_NAMED)
-    )
+    shares = []
+    for script, letters in unread.most_common(_NAMED):
+        shares.append(f"{script.title()} {letters / total:.0%}")
     example = (
-        f"{scripts} of the letters are unknown to {model.contract.name} or single pieces; "
-        "it was hardly trained on this script"
+        f"{', '.join(shares)} of the letters are unknown to {model.contract.name} or single "
+        "pieces; it was hardly trained on this script"
     )
     others = ""
     if model.multilingual:

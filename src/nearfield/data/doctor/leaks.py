@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from nearfield.data.doctor.check import ALL, COLLECTION, COPIES, Found, check
 from nearfield.data.doctor.subject import Subject
-from nearfield.data.doctor.words import Rows, terms
+from nearfield.data.doctor.words import terms
+from nearfield.types.arrays import Positions
 from nearfield.types.finding import ERROR, NOTE, WARNING
 
 _WORDS = 4  # with one word of three changed, a query asks something else
@@ -31,9 +33,9 @@ class _Parts:
     splits.
     """
 
-    train: Rows
-    held: Rows
-    others: Rows
+    train: Positions
+    held: Positions
+    others: Positions
 
 
 @check(COLLECTION, COPIES)
@@ -111,6 +113,7 @@ def similar_queries_across_splits(subject: Subject) -> Found | None:
     held = np.unique(first[parts.held])
     one = np.concatenate([near.first, near.second])
     other = np.concatenate([near.second, near.first])
+    # near copies with the same positive are another check's
     known = [int(first[query]) for query in near_leaks(subject)]
     kept = np.isin(one, held) & np.isin(other, train) & ~np.isin(one, known)
     if not kept.any():
@@ -121,12 +124,7 @@ def similar_queries_across_splits(subject: Subject) -> Found | None:
         f"{subject.show_query(int(one[0]))} is held out; trained on is "
         f"{subject.show_query(int(other[0]))}"
     )
-    return Found(
-        NOTE,
-        len(np.unique(one)),
-        len(parts.held),
-        example,
-    )
+    return Found(NOTE, len(np.unique(one)), len(parts.held), example)
 
 
 @check(
@@ -140,27 +138,22 @@ def shared_documents(subject: Subject) -> Found | None:
     """Held-out queries about a document that is a training query's positive: the score is one on
     documents seen in training.
     """
-    parts = _parts(subject)
+    total = len(_parts(subject).held)
     judged = subject.judged
-    document = subject.first_documents
-    positive = np.flatnonzero(judged.positive)
-    trained = judged.trained[positive]
-    known = np.isin(
-        document[judged.document[positive]], document[judged.document[positive[trained]]]
-    )
-    seen = positive[known & ~trained]
-    count = len(np.unique(judged.query[seen]))
+    trained = judged.trained[judged.positive]
+    # exact copies of a document are the same one
+    documents = subject.first_documents[judged.positive_document]
+    seen = np.flatnonzero(np.isin(documents, documents[trained]) & ~trained)
+    count = len(np.unique(judged.positive_query[seen]))
     if not count:
         return None
-    query = int(judged.query[seen[0]])
-    shared = int(judged.document[seen[0]])
+    query, shared = judged.pairs[seen[0]]
     example = (
         f"{subject.show_query(query)} is held out; its positive "
         f"{subject.name_document(shared)} is trained on"
     )
-    return Found(
-        WARNING if count >= _MUCH * len(parts.held) else NOTE, count, len(parts.held), example
-    )
+    severity = WARNING if count >= _MUCH * total else NOTE
+    return Found(severity, count, total, example)
 
 
 def near_leaks(subject: Subject) -> dict[int, int]:
@@ -176,7 +169,7 @@ def near_leaks(subject: Subject) -> dict[int, int]:
         for query in (held, train):
             if query not in texts:
                 texts[query] = Counter(terms(subject.queries[query]))
-        if _near_copy(texts[held], texts[train]):
+        if _near_copies(texts[held], texts[train]):
             leaked[held] = train
     return leaked
 
@@ -192,30 +185,31 @@ def _rivals(subject: Subject) -> Iterator[tuple[int, int]]:
     trained = judged.trained[judged.positive].tolist()
     for (query, document), in_train in zip(judged.pairs, trained, strict=True):
         shared = int(subject.first_documents[document])
-        (train if in_train else held)[shared][query] = None
+        part = train if in_train else held
+        part[shared][query] = None
     for shared, queries in held.items():
         others = list(train.get(shared, ()))[:_PEERS]
-        yield from ((query, other) for query in queries for other in others)
+        yield from product(queries, others)
 
 
-def _near_copy(one: Counter[str], other: Counter[str]) -> bool:
+def _near_copies(one: Counter[str], other: Counter[str]) -> bool:
     longest = max(one.total(), other.total())
     edits = max(1, longest // _WORDS_AN_EDIT)
-    return (
-        longest >= _WORDS
-        and abs(one.total() - other.total()) <= edits
-        and longest - (one & other).total() <= edits
-    )
+    if longest < _WORDS or abs(one.total() - other.total()) > edits:
+        return False
+    # words of the longer that the other lacks, whatever their order: a moved word is no edit
+    return longest - (one & other).total() <= edits
 
 
 def _parts(subject: Subject) -> _Parts:
     judged = subject.judged
     first = subject.first_queries
+    # empty queries are another check's
     known = judged.query >= 0
     known[known] = [bool(subject.queries[int(row)].strip()) for row in judged.query[known]]
     held = known & ~judged.trained
     queries = np.unique(judged.query[held])
-    # each wording once for every held-out split that it is in
+    # each wording once for every held-out split that it is in, the two as one number
     places = np.unique(first[judged.query[held]] * len(judged.splits) + judged.split[held])
     wording, count = np.unique(places // max(1, len(judged.splits)), return_counts=True)
     others = queries[np.isin(first[queries], wording[count > 1])]

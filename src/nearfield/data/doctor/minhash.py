@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.data.doctor.words import Hashes, Rows, Shingler, digests
+from nearfield.data.doctor.words import Hashes, Shingler, digests
+from nearfield.types.arrays import Positions
 
 # one word in 25 changed, about; word triples as they keep the order of words
 DOCUMENT_THRESHOLD, DOCUMENT_RUNS = 0.8, (3,)
@@ -38,8 +39,8 @@ class NearPairs:
     (m,) float64 Jaccard.
     """
 
-    first: Rows
-    second: Rows
+    first: Positions
+    second: Positions
     similarity: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -47,9 +48,11 @@ class NearPairs:
 
 
 def bands_for(threshold: float) -> tuple[int, int]:
-    """Bands and rows a band that miss a pair at `threshold` once in a thousand, with the longest
+    """Bands and rows per band that miss a pair at `threshold` once in a thousand, with the longest
     bands that few hashes allow.
     """
+    # A pair of similarity s agrees in a band of r rows with probability s^r, and so shares none of
+    # b bands with (1 - s^r)^b. Longer bands make fewer candidates that are not similar.
     rows = 1
     bands = math.ceil(math.log(_MISS) / math.log(1 - threshold))
     while True:
@@ -75,10 +78,11 @@ def near_duplicates(texts: Sequence[str], *, threshold: float, sizes: tuple[int,
     hashes, present = signatures(texts, shingler, bands * rows)
     codes = np.zeros(0, dtype=np.int64)
     for band in range(bands):
-        found = _bucket_pairs(_band_keys(hashes[:, band * rows : (band + 1) * rows]), len(present))
-        codes = np.union1d(codes, found)
+        keys = _band_keys(hashes[:, band * rows : (band + 1) * rows])
+        codes = np.union1d(codes, _bucket_pairs(keys, len(present)))
     left = codes // max(1, len(present))
     right = codes % max(1, len(present))
+    # from cheap to dear: the signatures' agreement, then the shingles themselves
     close = _agreement(hashes, left, right) >= threshold - _SLACK
     first = present[left[close]]
     second = present[right[close]]
@@ -88,23 +92,22 @@ def near_duplicates(texts: Sequence[str], *, threshold: float, sizes: tuple[int,
 
 
 def true_jaccard(
-    texts: Sequence[str], first: Rows, second: Rows, shingler: Shingler
+    texts: Sequence[str], first: Positions, second: Positions, shingler: Shingler
 ) -> npt.NDArray[np.float64]:
     """Jaccard similarity of texts `first[i]` and `second[i]`: shared over all distinct shingles; 0
     where both have none.
     """
     result = np.zeros(len(first))
     for start in range(0, len(first), _PAIRS):
-        block = slice(start, start + _PAIRS)
-        pairs = list(zip(first[block].tolist(), second[block].tolist(), strict=True))
-        wanted = sorted({position for pair in pairs for position in pair})
+        left = first[start : start + _PAIRS].tolist()
+        right = second[start : start + _PAIRS].tolist()
+        wanted = sorted({*left, *right})
         values, owner = shingler([texts[position] for position in wanted])
         bounds = np.searchsorted(owner, np.arange(1, len(wanted)))
-        sets = {
-            position: set(part.tolist())
-            for position, part in zip(wanted, np.split(values, bounds), strict=True)
-        }
-        for row, (one, other) in enumerate(pairs, start):
+        sets = {}
+        for position, shingles in zip(wanted, np.split(values, bounds), strict=True):
+            sets[position] = set(shingles.tolist())
+        for row, (one, other) in enumerate(zip(left, right, strict=True), start):
             shared = len(sets[one] & sets[other])
             result[row] = shared / max(1, len(sets[one]) + len(sets[other]) - shared)
     return result
@@ -112,11 +115,12 @@ def true_jaccard(
 
 def signatures(
     texts: Sequence[str], shingler: Shingler, hashes: int
-) -> tuple[npt.NDArray[np.uint32], Rows]:
+) -> tuple[npt.NDArray[np.uint32], Positions]:
     """MinHash signatures (p, hashes) uint32 of the texts that have words, and their
     positions (p,).
     """
-    # fixed: signatures that were stored stay comparable
+    # Multiply-shift hashing: the upper half of an odd factor times the value, plus a shift. Fixed:
+    # signatures that were stored stay comparable.
     factors = digests(f"factor {number}" for number in range(hashes)) | np.uint64(1)
     shifts = digests(f"shift {number}" for number in range(hashes))
     found = [np.zeros((0, hashes), dtype=np.uint32)]
@@ -125,12 +129,12 @@ def signatures(
         values, owner = shingler(block_texts)
         if not len(values):
             continue
+        # `owner` ascends, so that each text's shingles stand together, from `bounds` on
         rows, bounds = np.unique(owner, return_index=True)
         block = np.empty((len(rows), hashes), dtype=np.uint32)
         for column in range(hashes):
-            block[:, column] = np.minimum.reduceat(
-                (values * factors[column] + shifts[column]) >> np.uint64(32), bounds
-            )
+            hashed = (values * factors[column] + shifts[column]) >> np.uint64(32)
+            block[:, column] = np.minimum.reduceat(hashed, bounds)
         found.append(block)
         present.append(rows + start)
     return np.concatenate(found), np.concatenate(present)
@@ -152,35 +156,38 @@ def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
 
 
 def _band_keys(band: npt.NDArray[np.uint32]) -> Hashes:
+    """(n,) one number for the hashes (n, rows) of a band, equal where all of them are."""
     keys = np.zeros(len(band), dtype=np.uint64)
     for column in band.T:
-        keys = (keys ^ (keys >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15) + column.astype(
-            np.uint64
-        )
+        mixed = (keys ^ (keys >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15)
+        keys = mixed + column.astype(np.uint64)
     return keys
 
 
-def _bucket_pairs(keys: Hashes, count: int) -> Rows:
+def _bucket_pairs(keys: Hashes, count: int) -> Positions:
     """Pairs of rows with equal keys, each as one number: smaller row x count + larger row."""
+    # a bucket is a run of equal keys in `order`; its rows ascend, as the sort is stable
     order = np.argsort(keys, kind="stable")
     bounds = np.flatnonzero(np.diff(keys[order])) + 1
     starts = np.concatenate([[0], bounds])
     ends = np.concatenate([bounds, [len(keys)]])
     sizes = ends - starts
     found = [np.zeros(0, dtype=np.int64)]
-    # ascending rows within a bucket: the sort is stable
+    # all buckets of one size at a time: (buckets, size) members, and each with each later one
     for size in np.unique(sizes[(sizes > 1) & (sizes <= _BUCKET)]):
         members = order[starts[sizes == size][:, None] + np.arange(size)]
         left, right = np.triu_indices(int(size), 1)
         found.append((members[:, left] * count + members[:, right]).ravel())
+    # of a large one, n - 1 pairs with its first and n - 1 of neighbours, not n^2 / 2
     for start, end in zip(starts[sizes > _BUCKET], ends[sizes > _BUCKET], strict=True):
         members = order[start:end]
-        found += [members[0] * count + members[1:], members[:-1] * count + members[1:]]
+        found.append(members[0] * count + members[1:])
+        found.append(members[:-1] * count + members[1:])
     return np.concatenate(found)
 
 
 def _agreement(
-    signatures: npt.NDArray[np.uint32], left: Rows, right: Rows
+    signatures: npt.NDArray[np.uint32], left: Positions, right: Positions
 ) -> npt.NDArray[np.float64]:
     """Share of hashes that agree, an estimate of the Jaccard similarity, of each pair of rows."""
     shares = np.empty(len(left))

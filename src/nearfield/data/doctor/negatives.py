@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-import numpy as np
-
 from nearfield.data.doctor.check import ALL, BOTH, COLLECTION, Found, check
 from nearfield.data.doctor.subject import Subject, sample
 from nearfield.data.doctor.words import normalised, wording
@@ -24,39 +22,35 @@ def false_negatives(subject: Subject) -> Found | None:
     finding it counts as wrong.
     """
     judged = subject.judged
-    group = subject.first_documents
+    # exact copies are a group, which goes by its first document; near copies join two groups
+    group = subject.first_documents.tolist()
     members = defaultdict(list)
-    neighbours = defaultdict(list)
-    for row, first in enumerate(group.tolist()):
+    for row, first in enumerate(group):
         members[first].append(row)
-    for one, other in zip(
-        subject.near_documents.first.tolist(), subject.near_documents.second.tolist(), strict=True
-    ):
+    neighbours = defaultdict(list)
+    near = subject.near_documents
+    for one, other in zip(near.first.tolist(), near.second.tolist(), strict=True):
         neighbours[one].append(other)
         neighbours[other].append(one)
     seen = set(zip(judged.query.tolist(), judged.document.tolist(), strict=True))
     wrong: dict[int, tuple[int, int]] = {}
     for query, document in judged.pairs:
-        if query not in wrong:
-            alike = (
-                row
-                for first in (int(group[document]), *neighbours[int(group[document])])
-                for row in members[first]
-            )
-            unjudged = next((row for row in alike if (query, row) not in seen), None)
-            if unjudged is not None:
-                wrong[query] = document, unjudged
+        if query in wrong:
+            continue
+        own = group[document]
+        for first in (own, *neighbours[own]):
+            unjudged = [row for row in members[first] if (query, row) not in seen]
+            if unjudged:
+                wrong[query] = document, unjudged[0]
+                break
     if not wrong:
         return None
-    query, (document, unjudged) = next(iter(wrong.items()))
-    unjudged_name = subject.name_document(unjudged)
-    positive = subject.show_document(document)
+    query, (document, copy) = next(iter(wrong.items()))
     example = (
-        f"{subject.show_query(query)}: {unjudged_name} is not judged and nearly equals its "
-        f"positive {positive}"
+        f"{subject.show_query(query)}: {subject.name_document(copy)} is not judged and nearly "
+        f"equals its positive {subject.show_document(document)}"
     )
-    total = len(np.unique(judged.query[judged.positive]))
-    return Found(WARNING, len(wrong), total, example)
+    return Found(WARNING, len(wrong), len(judged.answered), example)
 
 
 @check(BOTH, fix="remove these pairs, or cut the query out of its document")
@@ -67,17 +61,19 @@ def query_is_document(subject: Subject) -> Found | None:
     if _scored(subject):
         return None
     pairs = subject.judged.pairs
-    wrong = [pair for pair in pairs if _equal(subject.queries[pair[0]], subject.documents[pair[1]])]
+    wrong = []
+    for query, document in pairs:
+        if _equal(subject.queries[query], subject.documents[document]):
+            wrong.append((query, document))
     if not wrong:
         return None
-    example = f"{subject.show_query(wrong[0][0])} equals {subject.name_document(wrong[0][1])}"
+    query, document = wrong[0]
+    example = f"{subject.show_query(query)} equals {subject.name_document(document)}"
     severity = ERROR if len(wrong) >= _COPIES * len(pairs) else WARNING
     return Found(severity, len(wrong), len(pairs), example)
 
 
-@check(
-    BOTH, fix=("cut the query out of its document where real queries are not copied from documents")
-)
+@check(BOTH, fix="cut the query out of its document where real queries are not copied from them")
 def query_in_document(subject: Subject) -> Found | None:
     """Positives that contain their query (of four words or more) word for word, where most do; on
     an even sample of 2,000.
@@ -87,7 +83,8 @@ def query_in_document(subject: Subject) -> Found | None:
     pairs = subject.judged.pairs
     rows = sample(len(pairs), _SAMPLE).tolist()
     found = []
-    for query, document in (pairs[row] for row in rows):
+    for row in rows:
+        query, document = pairs[row]
         text = normalised(subject.queries[query])
         whole = normalised(subject.documents[document])
         if len(text.split()) >= _SENTENCE and text in whole and text != whole:
@@ -103,4 +100,7 @@ def _scored(subject: Subject) -> bool:
 
 
 def _equal(query: str, document: str) -> bool:
-    return len(document) <= 2 * len(query) + 16 and wording(query) == wording(document) != ""
+    # a far longer document cannot be the same, and need not be normalised
+    if len(document) > 2 * len(query) + 16:
+        return False
+    return wording(query) == wording(document) != ""

@@ -9,7 +9,8 @@ import numpy as np
 from nearfield.data.arrow import positions
 from nearfield.data.doctor.check import COLLECTION, COPIES, Found, check
 from nearfield.data.doctor.subject import Subject
-from nearfield.data.doctor.words import Rows, digests, normalised
+from nearfield.data.doctor.words import digests, normalised
+from nearfield.types.arrays import Positions
 from nearfield.types.finding import NOTE, WARNING
 
 
@@ -25,11 +26,11 @@ def own_documents(subject: Subject) -> Found | None:
     found = np.flatnonzero(own >= 0)
     if not len(found):
         return None
-    other = [
-        row
-        for row in found.tolist()
-        if normalised(subject.queries[row]) not in normalised(subject.documents[int(own[row])])
-    ]
+    other = []
+    for row in found.tolist():
+        document = normalised(subject.documents[int(own[row])])
+        if normalised(subject.queries[row]) not in document:
+            other.append(row)
     if other:
         example = (
             f"{subject.show_query(other[0])} has the id of "
@@ -41,13 +42,8 @@ def own_documents(subject: Subject) -> Found | None:
         )
         return Found(WARNING, len(other), len(own), example, fix)
     fix = "nothing: the document is left out of the ranking of its query, as BEIR does"
-    return Found(
-        NOTE,
-        len(found),
-        len(own),
-        f"{subject.show_query(int(found[0]))} is a document, too",
-        fix,
-    )
+    example = f"{subject.show_query(int(found[0]))} is a document, too"
+    return Found(NOTE, len(found), len(own), example, fix)
 
 
 @check(
@@ -71,11 +67,13 @@ def queries_among_documents(subject: Subject) -> Found | None:
     own = _own(subject)
     relevant = set(judged.pairs)
     wrong = []
-    for query in np.unique(judged.query[judged.positive]).tolist():
-        others = [
-            at for at in alike[int(keys[query])] if at != own[query] and (query, at) not in relevant
-        ]
-        wrong += [(query, others[0])] if others and normalised(subject.queries[query]) else []
+    for query in judged.answered.tolist():
+        if not normalised(subject.queries[query]):
+            continue
+        for document in alike[int(keys[query])]:
+            if document != own[query] and (query, document) not in relevant:
+                wrong.append((query, document))
+                break
     if not wrong:
         return None
     query, document = wrong[0]
@@ -83,21 +81,14 @@ def queries_among_documents(subject: Subject) -> Found | None:
         f"{subject.show_query(query)} is {subject.name_document(document)}, too, which is "
         "not judged relevant"
     )
-    return Found(
-        WARNING,
-        len(wrong),
-        len(np.unique(judged.query[judged.positive])),
-        example,
-    )
+    return Found(WARNING, len(wrong), len(judged.answered), example)
 
 
-def _own(subject: Subject) -> Rows:
+def _own(subject: Subject) -> Positions:
     """(queries,) the position of the document of the query's own id, -1 where there is none and
     where it is judged relevant.
     """
     own = positions(subject.collection.queries["id"], subject.collection.documents["id"])
-    judged = subject.judged
-    query = judged.query[judged.positive]
-    document = judged.document[judged.positive]
-    own[query[own[query] == document]] = -1
+    query = subject.judged.positive_query
+    own[query[own[query] == subject.judged.positive_document]] = -1
     return own

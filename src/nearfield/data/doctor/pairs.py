@@ -7,16 +7,15 @@ import pyarrow.compute as pc
 
 from nearfield.data.doctor.check import ALL, COPIES, PAIRS, Found, check
 from nearfield.data.doctor.duplicates import severity_of
-from nearfield.data.doctor.minhash import near_duplicates, true_jaccard
-from nearfield.data.doctor.subject import (
+from nearfield.data.doctor.minhash import (
     DOCUMENT_RUNS,
     DOCUMENT_THRESHOLD,
     QUERY_RUNS,
     QUERY_THRESHOLD,
-    Subject,
-    first_of_each,
-    shorten,
+    near_duplicates,
+    true_jaccard,
 )
+from nearfield.data.doctor.subject import Subject, first_of_each, shorten
 from nearfield.data.doctor.words import Hashes, Shingler, digests, wording
 from nearfield.types.finding import ERROR, NOTE, WARNING
 
@@ -50,11 +49,9 @@ def near_duplicate_pairs(subject: Subject) -> Found | None:
     near = near_duplicates(joined, threshold=_JOINED_THRESHOLD, sizes=DOCUMENT_RUNS)
     first = rows[near.first]
     second = rows[near.second]
-    alike = true_jaccard(subject.queries, first, second, Shingler(QUERY_RUNS)) >= QUERY_THRESHOLD
-    alike &= (
-        true_jaccard(subject.documents, first, second, Shingler(DOCUMENT_RUNS))
-        >= DOCUMENT_THRESHOLD
-    )
+    queries = true_jaccard(subject.queries, first, second, Shingler(QUERY_RUNS))
+    documents = true_jaccard(subject.documents, first, second, Shingler(DOCUMENT_RUNS))
+    alike = (queries >= QUERY_THRESHOLD) & (documents >= DOCUMENT_THRESHOLD)
     if not alike.any():
         return None
     one = int(first[alike][0])
@@ -98,19 +95,16 @@ def positive_among_negatives(subject: Subject) -> Found | None:
     rows = np.asarray(pc.list_parent_indices(negatives).to_numpy(), dtype=np.int64)
     if not len(rows):
         return None
-    texts = pc.list_flatten(negatives).to_pylist()
-    positives = np.unique(_joined(subject.query_keys, digests(map(wording, subject.documents))))
-    wrong = np.flatnonzero(
-        np.isin(
-            _joined(subject.query_keys[rows], digests(wording(text or "") for text in texts)),
-            positives,
-        )
-    )
+    texts = pc.fill_null(pc.list_flatten(negatives), "").to_pylist()
+    positives = _joined(subject.query_keys, digests(map(wording, subject.documents)))
+    beside = _joined(subject.query_keys[rows], digests(map(wording, texts)))
+    wrong = np.flatnonzero(np.isin(beside, positives))
     if not len(wrong):
         return None
+    row = int(wrong[0])
     example = (
-        f"{subject.show_query(int(rows[wrong[0]]))} has "
-        f"{shorten(texts[int(wrong[0])] or '')} as positive and as negative"
+        f"{subject.show_query(int(rows[row]))} has {shorten(texts[row])} as positive and as "
+        "negative"
     )
     count = len(np.unique(rows[wrong]))
     return Found(WARNING, count, len(subject.queries), example)
@@ -131,13 +125,8 @@ def no_negatives(subject: Subject) -> Found | None:
         "mine negatives for these rows too, or take all negatives out, so that all rows are "
         "trained on alike"
     )
-    return Found(
-        WARNING,
-        len(without),
-        len(counts),
-        subject.show_query(int(without[0])),
-        fix,
-    )
+    example = subject.show_query(int(without[0]))
+    return Found(WARNING, len(without), len(counts), example, fix)
 
 
 @check(PAIRS, COPIES, fix="mine hard negatives, or leave the column out")
@@ -146,9 +135,12 @@ def one_negative(subject: Subject) -> Found | None:
     is to avoid that text alone.
     """
     texts = pc.list_flatten(subject.pairs.table["negatives"])
-    distinct = (text.as_py() or "" for text in pc.unique(texts))
-    first = next(distinct, "")
-    if len(texts) < 2 or any(wording(text) != wording(first) for text in distinct):
+    if len(texts) < 2:
+        return None
+    distinct = pc.unique(pc.fill_null(texts, ""))
+    first = distinct[0].as_py()
+    # read one at a time: in sound data the second one differs
+    if any(wording(text.as_py()) != wording(first) for text in distinct):
         return None
     return Found(ERROR, len(texts), len(texts), f"each negative is {shorten(first)}")
 
@@ -187,4 +179,5 @@ def _row_keys(subject: Subject) -> Hashes:
 
 
 def _joined(query: Hashes, document: Hashes) -> Hashes:
+    """(n,) one key for a query and a document; exchanged, they have another."""
     return (query ^ (query >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15) + document

@@ -36,11 +36,10 @@ def missing_value_texts(subject: Subject) -> Found | None:
         subject,
         lambda column: pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), value_set=markers),
     )
+    queries, documents, _ = marked
     judged = subject.judged
-    query = judged.query[judged.positive]
-    document = judged.document[judged.positive]
-    joined = int((marked[0][query] | marked[1][document]).sum()) if len(query) else 0
-    return _found(ERROR if joined > 1 else WARNING, subject, marked)
+    joined = queries[judged.positive_query] | documents[judged.positive_document]
+    return _found(ERROR if joined.sum() > 1 else WARNING, subject, marked)
 
 
 @check(
@@ -64,17 +63,18 @@ def _marked(
     """Which queries, documents, and negatives that stand beside pairs `of` marks."""
     data = subject.data
     if isinstance(data, Collection):
-        columns = (data.queries["text"], data.documents["text"], pa.chunked_array([], pa.string()))
+        queries = data.queries["text"]
+        documents = data.documents["text"]
+        negatives = pa.chunked_array([], pa.string())
     else:
-        columns = (
-            data.table["query"],
-            data.table["positive"],
-            pc.list_flatten(data.table["negatives"]),
-        )
-    query, document, negative = (
-        np.asarray(pc.fill_null(of(column), False), dtype=bool) for column in columns
-    )
-    return query, document, negative
+        queries = data.table["query"]
+        documents = data.table["positive"]
+        negatives = pc.list_flatten(data.table["negatives"])
+
+    def mask(column: pa.ChunkedArray) -> Mask:
+        return np.asarray(pc.fill_null(of(column), False), dtype=bool)
+
+    return mask(queries), mask(documents), mask(negatives)
 
 
 def _found(severity: str, subject: Subject, marked: tuple[Mask, Mask, Mask]) -> Found | None:

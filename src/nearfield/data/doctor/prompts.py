@@ -38,15 +38,18 @@ class Family:
 @cache
 def families() -> tuple[Family, ...]:
     """The families in prompts.toml."""
-    table = tomllib.loads(
-        files("nearfield.data.doctor").joinpath("prompts.toml").read_text(encoding="utf-8")
-    )
-    return tuple(
-        Family(
-            row["title"], re.compile(row["names"]), row.get("query", ""), row.get("document", "")
-        )
-        for row in table["family"]
-    )
+    file = files("nearfield.data.doctor").joinpath("prompts.toml")
+    found = []
+    for row in tomllib.loads(file.read_text(encoding="utf-8"))["family"]:
+        names = re.compile(row["names"])
+        found.append(Family(row["title"], names, row.get("query", ""), row.get("document", "")))
+    return tuple(found)
+
+
+def _families_of(model: ModelFacts) -> list[Family]:
+    """The families whose models are called so, the likeliest first."""
+    name = model.contract.name.lower()
+    return [family for family in families() if family.names.search(name)]
 
 
 @check(BOTH)
@@ -57,15 +60,15 @@ def missing_prompt(subject: Subject) -> Found | None:
     model = subject.model
     if model is None:
         return None
-    family = next(
-        (known for known in families() if known.names.search(model.contract.name.lower())), None
-    )
-    if family is None:
+    known = _families_of(model)
+    if not known:
         return None
+    family = known[0]
     for role, texts in ((QUERY, subject.queries), (DOCUMENT, subject.documents)):
         prompt = family.prompt(role)
-        carried = len(_carrying(texts, prompt)) >= _MANY * min(_SAMPLE, len(texts))
-        if not prompt or not len(texts) or model.contract.prompt(role).strip() or carried:
+        if not prompt or not len(texts) or model.contract.prompt(role).strip():
+            continue
+        if len(_carrying(texts, prompt)) >= _MANY * min(_SAMPLE, len(texts)):
             continue
         example = (
             f"{family.title} models put {prompt!r} before each {role}; the contract of "
@@ -89,41 +92,36 @@ def carried_prompt(subject: Subject) -> Found | None:
         (QUERY, subject.queries, subject.show_query),
         (DOCUMENT, subject.documents, subject.show_document),
     ):
-        own = model.contract.prompt(role) if model is not None else ""
+        own = "" if model is None else model.contract.prompt(role)
         asked = min(_SAMPLE, len(texts))
-        for prompt in dict.fromkeys([own, *(family.prompt(role) for family in families())]):
-            rows = _carrying(texts, prompt) if len(prompt.strip()) >= _SHORT else []
-            if asked and len(rows) >= _MANY * asked:
-                if model is not None and not own and _is_wanted(model, role, prompt):
-                    continue
-                why = "it is a prompt, not text"
-                if prompt == own:
-                    why = "the model puts it there itself, so they would have it twice"
-                example = f"{show(rows[0])} begins with {prompt!r}; {why}"
-                fix = (
-                    f"cut {prompt!r} off each {role}; the model's contract says which prompt "
-                    "it gets"
-                )
-                return Found(WARNING, len(rows), asked, example, fix)
+        others = [family.prompt(role) for family in families()]
+        for prompt in dict.fromkeys([own, *others]):
+            if not asked or len(prompt.strip()) < _SHORT:
+                continue
+            rows = _carrying(texts, prompt)
+            if len(rows) < _MANY * asked:
+                continue
+            # texts may carry what their model wants where its contract has no prompt
+            if model is not None and not own and _is_wanted(model, role, prompt):
+                continue
+            why = "it is a prompt, not text"
+            if prompt == own:
+                why = "the model puts it there itself, so they would have it twice"
+            example = f"{show(rows[0])} begins with {prompt!r}; {why}"
+            fix = f"cut {prompt!r} off each {role}; the model's contract says which prompt it gets"
+            return Found(WARNING, len(rows), asked, example, fix)
     return None
 
 
 def _is_wanted(model: ModelFacts, role: Role, prompt: str) -> bool:
-    """Whether the model's family wants this prompt, so that texts which carry it make up for a
-    contract without it.
-    """
-    return any(
-        family.names.search(model.contract.name.lower()) and family.prompt(role) == prompt
-        for family in families()
-    )
+    """Whether the prompt is that of the model's family for the role."""
+    return prompt in [family.prompt(role) for family in _families_of(model)]
 
 
 def _carrying(texts: Sequence[str], prompt: str) -> list[int]:
     """Positions, on an even sample of 1,000, of the texts that begin with `prompt`, blanks at its
     end aside.
     """
-    return [
-        row
-        for row in sample(len(texts), _SAMPLE).tolist()
-        if texts[row].startswith(prompt.rstrip())
-    ]
+    start = prompt.rstrip()
+    rows = sample(len(texts), _SAMPLE).tolist()
+    return [row for row in rows if texts[row].startswith(start)]

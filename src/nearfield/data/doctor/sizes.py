@@ -18,16 +18,15 @@ def small_splits(subject: Subject) -> Found | None:
     judged = subject.judged
     if not judged.trained.any():
         return None
-    sizes = {
-        name: len(np.unique(judged.query[judged.positive & (judged.split == code)]))
-        for code, name in enumerate(judged.splits)
-    }
+    sizes = {}
+    for code, name in enumerate(judged.splits):
+        within = judged.positive & (judged.split == code)
+        sizes[name] = len(np.unique(judged.query[within]))
     small = {name: sizes[name] for name in _DECIDE if 0 < sizes.get(name, 0) < ENOUGH}
     if not small:
         return None
-    example = "; ".join(
-        f"{name} has {count} queries and {_DECIDE[name]}" for name, count in small.items()
-    )
+    said = [f"{name} has {count} queries and {_DECIDE[name]}" for name, count in small.items()]
+    example = "; ".join(said)
     fix = (
         f"give each at least {ENOUGH} queries: more judged queries, or larger shares with "
         "`nearfield data split --fractions`"

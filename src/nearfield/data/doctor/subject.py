@@ -15,19 +15,22 @@ import pyarrow as pa
 
 from nearfield.data.arrow import positions
 from nearfield.data.collection import Collection
-from nearfield.data.doctor.minhash import DOCUMENT_RUNS as DOCUMENT_RUNS
-from nearfield.data.doctor.minhash import DOCUMENT_THRESHOLD as DOCUMENT_THRESHOLD
-from nearfield.data.doctor.minhash import QUERY_RUNS as QUERY_RUNS
-from nearfield.data.doctor.minhash import QUERY_THRESHOLD as QUERY_THRESHOLD
-from nearfield.data.doctor.minhash import NearPairs, near_duplicates
-from nearfield.data.doctor.words import Hashes, Rows, digests, normalised, wording
+from nearfield.data.doctor.minhash import (
+    DOCUMENT_RUNS,
+    DOCUMENT_THRESHOLD,
+    QUERY_RUNS,
+    QUERY_THRESHOLD,
+    NearPairs,
+    near_duplicates,
+)
+from nearfield.data.doctor.words import Hashes, digests, normalised, wording
 from nearfield.data.pairs import Pairs
 from nearfield.data.texts import Texts
-from nearfield.types.arrays import Floats, Integers, Mask
+from nearfield.types.arrays import Floats, Integers, Mask, Positions
 from nearfield.types.contract import Contract
 
-_MADE = re.compile(r"[0-9a-f]{16}")  # an id of a row that has none, see row_writing
-First = Callable[[Sequence[str], Sequence[str]], Rows]
+_MADE = re.compile(r"[0-9a-f]{16}")  # the id of a text that had none, see `made_id`
+First = Callable[[Sequence[str], Sequence[str]], Positions]
 """`first(documents, queries)`: (queries,) the position of the document that words alone rank first,
 -1 where they find none.
 """
@@ -55,10 +58,10 @@ class Judged:
     `relevance` (n,); `split` (n,) into `splits`.
     """
 
-    query: Rows
-    document: Rows
+    query: Positions
+    document: Positions
     relevance: Integers
-    split: Rows
+    split: Positions
     splits: tuple[str, ...]
 
     @cached_property
@@ -67,19 +70,37 @@ class Judged:
         return (self.query >= 0) & (self.document >= 0) & (self.relevance > 0)
 
     @cached_property
+    def positive_query(self) -> Positions:
+        """(p,) the query of each judgement that is `positive`."""
+        return self.query[self.positive]
+
+    @cached_property
+    def positive_document(self) -> Positions:
+        """(p,) the document of each judgement that is `positive`."""
+        return self.document[self.positive]
+
+    @cached_property
     def pairs(self) -> list[tuple[int, int]]:
         """The query and document of each judgement that is `positive`."""
-        query = self.query[self.positive]
-        document = self.document[self.positive]
-        return list(zip(query.tolist(), document.tolist(), strict=True))
+        return list(zip(self.positive_query.tolist(), self.positive_document.tolist(), strict=True))
+
+    @cached_property
+    def answered(self) -> Positions:
+        """The queries with a positive, each once, ascending."""
+        return np.unique(self.positive_query)
 
     @cached_property
     def trained(self) -> Mask:
         """Where the judgement's split is trained on: its name begins with `train`."""
+        names = [name.casefold() for name in self.splits]
         return np.isin(
-            self.split,
-            [code for code, name in enumerate(self.splits) if name.casefold().startswith("train")],
+            self.split, [code for code, name in enumerate(names) if name.startswith("train")]
         )
+
+    def positives_of(self, part: Mask) -> Mask:
+        """Where a judgement is positive, within `part` where that has any."""
+        within = self.positive & part
+        return within if within.any() else self.positive
 
 
 class Subject:
@@ -103,12 +124,12 @@ class Subject:
         self.documents = data.document_texts if isinstance(data, Collection) else data.positives
 
     @cached_property
-    def first_queries(self) -> Rows:
+    def first_queries(self) -> Positions:
         """For each query the first with the same wording."""
         return first_of_each(self.query_keys)
 
     @cached_property
-    def first_documents(self) -> Rows:
+    def first_documents(self) -> Positions:
         """For each document the first with the same text."""
         return first_of_each(self.document_keys)
 
@@ -201,10 +222,12 @@ def _shown(name: str, text: str) -> str:
 def shorten(text: str, characters: int = 80) -> str:
     """The start of `text` on one line, in quotation marks."""
     line = " ".join(text.split())
-    return f'"{line if len(line) <= characters else line[: characters - 1].rstrip() + "…"}"'
+    if len(line) > characters:
+        line = line[: characters - 1].rstrip() + "…"
+    return f'"{line}"'
 
 
-def first_of_each(keys: Hashes) -> Rows:
+def first_of_each(keys: Hashes) -> Positions:
     """For each row, the first row with the same key: (n,) int64; equal to the row itself where it
     is the first.
     """
@@ -212,7 +235,7 @@ def first_of_each(keys: Hashes) -> Rows:
     return np.asarray(first[group], dtype=np.int64)
 
 
-def sample(count: int, most: int) -> Rows:
+def sample(count: int, most: int) -> Positions:
     """At most `most` of `count` positions, evenly spaced, so that the same data gives the same
     findings.
     """
@@ -228,4 +251,5 @@ def _near_among(texts: Texts, keys: Hashes, threshold: float, sizes: tuple[int, 
 
 
 def _empty_apart(texts: Iterable[str]) -> Hashes:
+    """The digest of each text; of an empty one that of its row, so that it is alone."""
     return digests(text or f"\0{row}" for row, text in enumerate(texts))

@@ -18,7 +18,8 @@ from nearfield.data.arrow import positions
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.check import BOTH, Found, check
 from nearfield.data.doctor.subject import Subject, sample
-from nearfield.data.doctor.words import Rows, length_in_words
+from nearfield.data.doctor.words import length_in_words
+from nearfield.types.arrays import Positions
 from nearfield.types.finding import ERROR
 
 _SAMPLE = 1000  # distinct texts of each column: shares are known to 3 %
@@ -68,12 +69,11 @@ def swapped_columns(subject: Subject) -> Found | None:
     if certain is not None:
         return certain
     judged = subject.judged
-    known = judged.positive
     queries = np.arange(len(subject.queries))
     documents = np.arange(len(subject.documents))
-    if known.any():
-        queries = np.unique(judged.query[known])
-        documents = np.unique(judged.document[known])
+    if judged.pairs:
+        queries = judged.answered
+        documents = np.unique(judged.positive_document)
     if min(len(queries), len(documents)) < _FEWEST or _labels(subject, documents, queries):
         return None
     queries = queries[sample(len(queries), _SAMPLE)]
@@ -83,8 +83,9 @@ def swapped_columns(subject: Subject) -> Found | None:
     signals = (*points(query, document), _corpus_points(subject))
     if signals[0] < _SHORTER:  # keywords over a list of frequent questions are in order
         return None
-    alone = sum(signal >= _SIGNAL for signal in signals) <= 1
-    if sum(signals) < (_ENOUGH_ALONE if alone else _ENOUGH):
+    speaking = [signal for signal in signals if signal >= _SIGNAL]
+    enough = _ENOUGH if len(speaking) > 1 else _ENOUGH_ALONE
+    if sum(signals) < enough:
         return None
     example = (
         f"queries have {query.words:.0f} words (median), {query.questions:.0%} are questions; "
@@ -97,22 +98,22 @@ def swapped_columns(subject: Subject) -> Found | None:
 
 def describe(texts: Sequence[str]) -> Column:
     """What the texts of a column are like."""
-    lengths = [length_in_words(text) for text in texts]
-    questions = [_is_question(text, size) for text, size in zip(texts, lengths, strict=True)]
-    several = [len(_SENTENCE_END.findall(text)) > 1 for text in texts]
-    code = [len(_CODE.findall(text)) > _CODE_SHARE * len(text) for text in texts]
-    return Column(
-        float(np.median(lengths)),
-        float(np.mean(questions)),
-        float(np.mean(several)),
-        float(np.mean(code)),
-    )
+    lengths = []
+    questions = several = code = 0
+    for text in texts:
+        size = length_in_words(text)
+        lengths.append(size)
+        questions += _is_question(text, size)
+        several += len(_SENTENCE_END.findall(text)) > 1
+        code += len(_CODE.findall(text)) > _CODE_SHARE * len(text)
+    count = len(texts)
+    return Column(float(np.median(lengths)), questions / count, several / count, code / count)
 
 
 def _is_question(text: str, size: float) -> bool:
-    return bool(_QUESTION_MARK.search(text.rstrip())) or (
-        size <= _ASKED_WORDS and bool(_QUESTION_WORD.match(text))
-    )
+    if _QUESTION_MARK.search(text.rstrip()):
+        return True
+    return size <= _ASKED_WORDS and _QUESTION_WORD.match(text) is not None
 
 
 def points(query: Column, document: Column) -> tuple[float, float, float, float]:
@@ -126,61 +127,55 @@ def points(query: Column, document: Column) -> tuple[float, float, float, float]
     several = 2 * (query.several - document.several)
     # long questions over short passages are normal: only what is short can be a query by its form
     if length + several > 0:
+        # 1 for texts as short as queries, falling to 0 for those too long to be any
         brief = float(np.clip((_TEXT_WORDS - document.words) / (_TEXT_WORDS - _QUERY_WORDS), 0, 1))
-        length = brief * length
-        several = brief * several
-    return (
-        length,
-        several,
-        4 * (document.questions - query.questions),
-        1.5 * (query.code - document.code),
-    )
+        length *= brief
+        several *= brief
+    questions = 4 * (document.questions - query.questions)
+    code = 1.5 * (query.code - document.code)
+    return length, several, questions, code
 
 
 def _corpus_points(subject: Subject) -> float:
     """Up to 1.5 where documents are judged and queries are not: a corpus holds much that no query
     asks for, not the reverse.
     """
-    if not isinstance(subject.data, Collection) or not subject.judged.positive.any():
+    if not isinstance(subject.data, Collection) or not subject.judged.pairs:
         return 0.0
-    asked = len(np.unique(subject.judged.query[subject.judged.positive])) / len(subject.queries)
-    return 1.5 * (
-        len(np.unique(subject.judged.document[subject.judged.positive])) / len(subject.documents)
-        - asked
-    )
+    asked = len(subject.judged.answered) / len(subject.queries)
+    found = len(np.unique(subject.judged.positive_document)) / len(subject.documents)
+    return 1.5 * (found - asked)
 
 
-def _labels(subject: Subject, documents: Rows, queries: Rows) -> bool:
+def _labels(subject: Subject, documents: Positions, queries: Positions) -> bool:
     """Whether the documents are class names: short, few, and one for each query."""
     judged = subject.judged
     distinct = len(np.unique(subject.document_keys[documents]))
     if distinct > _LABEL_SHARE * len(queries) or judged.positive.sum() > len(queries):
         return False
-    lengths = [
-        length_in_words(subject.documents[int(row)])
-        for row in documents[sample(len(documents), _SAMPLE)]
-    ]
+    rows = documents[sample(len(documents), _SAMPLE)]
+    lengths = [length_in_words(subject.documents[int(row)]) for row in rows]
     return float(np.median(lengths)) <= _LABEL_WORDS
 
 
 def _swapped_ids(subject: Subject) -> Found | None:
+    """Judgements whose queries are ids of documents and the other way round."""
     if not isinstance(subject.data, Collection) or not len(subject.data.judgements):
         return None
     data = subject.data
     judged = subject.judged
-    table = subject.data.judgements
-    fits = (positions(table["query"], data.documents["id"]) >= 0) & (
-        positions(table["document"], data.queries["id"]) >= 0
-    )
+    table = data.judgements
+    queries_fit = positions(table["query"], data.documents["id"]) >= 0
+    documents_fit = positions(table["document"], data.queries["id"]) >= 0
+    fits = queries_fit & documents_fit
     holds = (judged.query >= 0) & (judged.document >= 0)
+    # queries and documents that are numbered alike fit both ways, and say nothing
     if fits.mean() < _FITS or holds.mean() > _MISFITS:
         return None
-    query, document = (
-        table[part][int(np.flatnonzero(fits)[0])].as_py() for part in ("query", "document")
-    )
+    row = int(np.flatnonzero(fits)[0])
     example = (
-        f"the judgements' query {query!r} is a document's id, and their document "
-        f"{document!r} a query's"
+        f"the judgements' query {table['query'][row].as_py()!r} is a document's id, and their "
+        f"document {table['document'][row].as_py()!r} a query's"
     )
     fix = "exchange the two columns of the judgements, or corpus.jsonl and queries.jsonl"
     return Found(ERROR, int(fits.sum()), len(fits), example, fix)

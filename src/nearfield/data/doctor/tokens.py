@@ -38,9 +38,7 @@ def truncated_texts(subject: Subject) -> Found | None:
     ):
         rows = sample(len(texts), _SAMPLE)
         prompt = model.contract.prompt(role)
-        counts = np.asarray(
-            model.count_tokens([prompt + texts[int(row)] for row in rows]), dtype=np.int64
-        )
+        counts = model.count_tokens([prompt + texts[int(row)] for row in rows])
         lost += int(np.maximum(counts - limit, 0).sum())
         total += int(counts.sum())
         if len(counts) and counts.max() > max(limit, longest):
@@ -51,4 +49,5 @@ def truncated_texts(subject: Subject) -> Found | None:
             )
     if not lost:
         return None
-    return Found(WARNING if lost >= _MUCH * total else NOTE, lost, total, example)
+    severity = WARNING if lost >= _MUCH * total else NOTE
+    return Found(severity, lost, total, example)

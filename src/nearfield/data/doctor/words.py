@@ -8,14 +8,15 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
+from nearfield.types.arrays import Positions
 from nearfield.types.word_rule import UNSPACED, words
 
 Hashes = npt.NDArray[np.uint64]
-Rows = npt.NDArray[np.int64]
 
 _UNSPACED_CHARACTER = re.compile(rf"(?!\W)[{UNSPACED}]")
 _APOSTROPHES = re.compile(r"['`´‘’]")
@@ -24,6 +25,7 @@ _STOPS = re.compile(r"(?<!\S)[.,:–—-]+|[.,:–—-]+(?!\S)")  # not inside "
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
 _CHARACTERS_A_WORD = 1.7  # Chinese to English, by the aligned sentences of Tatoeba
 _VOCABULARY = 2_000_000  # hashed words that are kept before the table is cleared: about 250 MB
+# odd factors of 64 bits: multiplying by one loses nothing (modulo 2^64 it can be undone)
 _ODD = np.array(
     [
         0x9E3779B97F4A7C15,
@@ -53,18 +55,22 @@ def wording(text: str) -> str:
     copied query is equal in.
     """
     plain = normalised(text)
-    return (
-        " ".join(_STOPS.sub(" ", _BRACKETS.sub(" ", _APOSTROPHES.sub("", plain))).split()) or plain
-    )
+    bare = _APOSTROPHES.sub("", plain)
+    bare = _BRACKETS.sub(" ", bare)
+    bare = _STOPS.sub(" ", bare)
+    # of a text of punctuation alone nothing is left: two such texts are not the same
+    return " ".join(bare.split()) or plain
 
 
 def terms(text: str) -> list[str]:
     """The words of `text` as one reads them: "market-wide" is one; punctuation is set aside."""
-    return [
-        term
-        for piece in wording(text).split()
-        for term in (words(piece) if _UNSPACED_CHARACTER.search(piece) else [piece])
-    ]
+    found = []
+    for piece in wording(text).split():
+        if _UNSPACED_CHARACTER.search(piece):
+            found += words(piece)
+        else:
+            found.append(piece)
+    return found
 
 
 def length_in_words(text: str) -> float:
@@ -77,10 +83,9 @@ def length_in_words(text: str) -> float:
 
 
 def digest(text: str) -> int:
-    """64 bits of `text`, the same in every process."""
-    return int.from_bytes(
-        hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"
-    )
+    """64 bits of `text`, the same in every process, as Python's own hash is not."""
+    whole = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8)
+    return int.from_bytes(whole.digest(), "little")
 
 
 def digests(texts: Iterable[str]) -> Hashes:
@@ -97,7 +102,7 @@ class Shingler:
         self.sizes = sizes
         self._words = _WordHashes()
 
-    def __call__(self, texts: Sequence[str]) -> tuple[Hashes, Rows]:
+    def __call__(self, texts: Sequence[str]) -> tuple[Hashes, Positions]:
         """Shingles of all texts end to end, (s,) uint64, and the row each belongs to, (s,) int64
         ascending.
 
@@ -106,13 +111,12 @@ class Shingler:
         """
         if len(self._words) > _VOCABULARY:
             self._words.clear()
+        # All texts' words end to end: `flat` (w,) their hashes, `rows` (w,) the text of each. A run
+        # is whole where its first and its last word are of one text.
         split = [words(text) for text in texts]
         lengths = np.fromiter(map(len, split), dtype=np.int64, count=len(split))
-        flat = np.fromiter(
-            (self._words[word] for text in split for word in text),
-            dtype=np.uint64,
-            count=int(lengths.sum()),
-        )
+        hashed = map(self._words.__getitem__, chain.from_iterable(split))
+        flat = np.fromiter(hashed, dtype=np.uint64, count=int(lengths.sum()))
         rows = np.repeat(np.arange(len(split)), lengths)
         starts = np.cumsum(lengths) - lengths
         runs = []
@@ -132,16 +136,19 @@ class Shingler:
 
 
 class _WordHashes(dict[str, int]):
+    """The digest of each word that was asked for."""
+
     def __missing__(self, word: str) -> int:
-        self[word] = found = digest(word)
+        found = digest(word)
+        self[word] = found
         return found
 
 
-def _runs(flat: Hashes, starts: Rows, size: int) -> Hashes:
+def _runs(flat: Hashes, starts: Positions, size: int) -> Hashes:
     """One hash for the `size` words from each start on."""
     mixed = np.full(len(starts), size, dtype=np.uint64)
     for offset in range(size):
-        mixed = (mixed ^ (mixed >> np.uint64(29))) * _ODD[offset % len(_ODD)] + flat[
-            starts + offset
-        ]
+        # another factor at each place, so that the order of the words counts
+        spread = (mixed ^ (mixed >> np.uint64(29))) * _ODD[offset % len(_ODD)]
+        mixed = spread + flat[starts + offset]
     return mixed ^ (mixed >> np.uint64(32))

@@ -14,8 +14,8 @@ from nearfield.data.doctor.minhash import (
     QUERY_THRESHOLD,
     near_duplicates,
 )
-from nearfield.data.doctor.words import Hashes, Rows, Shingler, digests, normalised, wording
-from nearfield.types.arrays import Mask
+from nearfield.data.doctor.words import Hashes, Shingler, digests, normalised, wording
+from nearfield.types.arrays import Mask, Positions
 
 _BLOCK = 128  # texts at a time
 _GLIMPSES, _GLIMPSE = 4, 100  # places of a long text that are looked at first, and their characters
@@ -58,7 +58,7 @@ def copies(
     return digested, found
 
 
-def _touching(known: Hashes, runs: Hashes, owner: Rows) -> Rows:
+def _touching(known: Hashes, runs: Hashes, owner: Positions) -> Positions:
     """The texts of which any run is `known`, ascending."""
     if not len(known):
         return np.zeros(0, np.int64)

@@ -17,8 +17,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from nearfield.data.collection import Collection, Split
-from nearfield.data.doctor.minhash import near_duplicates
-from nearfield.data.doctor.subject import DOCUMENT_RUNS, DOCUMENT_THRESHOLD
+from nearfield.data.doctor.minhash import DOCUMENT_RUNS, DOCUMENT_THRESHOLD, near_duplicates
 from nearfield.data.doctor.words import Hashes
 from nearfield.train.data.copies import copies
 from nearfield.types.arrays import Mask, Positions

@@ -94,6 +94,17 @@ def test_no_more_documents_are_read_than_it_takes(
     assert f"first for 100%, among {more[1]} of the 40 documents; query" in found.example
 
 
+def test_other_checks_see_more_than_its_sample(
+    asked: Callable[..., Collection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(easy, "_QUERIES", 25)
+    subject = Subject(asked(split="train"), first_found)
+    found = easy.easy_queries(subject)
+    assert found is not None
+    assert found.total == 25
+    assert subject.judged.positive.sum() == 40
+
+
 def test_texts_without_words_are_not_answered(make_collection) -> None:  # type: ignore[no-untyped-def]
     texts = {f"q{at}": "-" * (at + 1) for at in range(20)}
     assert look(make_collection(texts, texts, [(name, name, 1, "test") for name in texts])) is None

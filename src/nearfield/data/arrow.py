@@ -31,6 +31,7 @@ def conform(table: pa.Table, schema: pa.Schema, *, what: str) -> pa.Table:
             f"{what} has columns {', '.join(table.column_names)}; wanted also {', '.join(missing)}"
         )
     strings = [field.name for field in schema if pa.types.is_string(field.type)]
+    # what a folder of ours holds fits already, and stays memory-mapped
     if table.schema.equals(schema) and not any(table[name].null_count for name in strings):
         return table
     try:
@@ -38,10 +39,11 @@ def conform(table: pa.Table, schema: pa.Schema, *, what: str) -> pa.Table:
     except (pa.ArrowException, ValueError) as error:
         wanted = ", ".join(f"{field.name}: {field.type}" for field in schema)
         raise CollectionError(f"{what} does not fit ({error}); wanted {wanted}") from error
-    filled = [
-        pc.fill_null(table[name], "") if name in strings else table[name] for name in schema.names
-    ]
-    return pa.Table.from_arrays(filled, schema=schema)
+    columns = []
+    for name in schema.names:
+        column = table[name]
+        columns.append(pc.fill_null(column, "") if name in strings else column)
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def positions(values: pa.ChunkedArray | pa.Array, known: pa.ChunkedArray | pa.Array) -> Positions:
@@ -124,16 +126,13 @@ class _Digest:
             lengths.update(_int64(pc.binary_length(chunk)))
             values.update(_string_bytes(chunk))
         else:
-            values.update(
-                np.ascontiguousarray(
-                    pc.fill_null(chunk, 0).to_numpy(zero_copy_only=False)
-                ).tobytes()
-            )
+            # what lies under a null is not said, so that the same values had several digests
+            filled = pc.fill_null(chunk, 0).to_numpy(zero_copy_only=False)
+            values.update(np.ascontiguousarray(filled).tobytes())
 
     def hex(self) -> str:
-        return "".join(part.hexdigest() for part in self.hashes) + (
-            self.items.hex() if self.items else ""
-        )
+        own = "".join(part.hexdigest() for part in self.hashes)
+        return own if self.items is None else own + self.items.hex()
 
 
 def _int64(lengths: pa.Array) -> bytes:

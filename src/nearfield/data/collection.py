@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +19,6 @@ from nearfield.data.texts import Texts
 from nearfield.errors import CollectionError, nearest
 from nearfield.store.atomic import read_folder, staged_folder
 from nearfield.types.arrays import Integers
-
-__all__ = ["DOCUMENTS", "JUDGEMENTS", "QUERIES", "Collection", "Split", "Texts"]
 
 DOCUMENTS = pa.schema(
     [("id", pa.string()), ("title", pa.string()), ("text", pa.string()), ("group", pa.string())]
@@ -80,13 +78,8 @@ class Split:
         """Its queries at `rows`, under another name where one is given."""
         ids = tuple(self.query_ids[row] for row in rows)
         texts = tuple(self.query_texts[row] for row in rows)
-        return Split(
-            name or self.name,
-            self.collection,
-            ids,
-            texts,
-            {key: self.relevance[key] for key in ids},
-        )
+        relevance = {key: self.relevance[key] for key in ids}
+        return Split(name or self.name, self.collection, ids, texts, relevance)
 
 
 class RepeatedId(CollectionError):
@@ -122,18 +115,10 @@ class Collection:
 
     def __post_init__(self) -> None:
         for what, schema in TABLES.items():
-            object.__setattr__(
-                self, what, conform(getattr(self, what), schema, what=f"{self.name}: {what}")
-            )
-        for what, table in (("document", self.documents), ("query", self.queries)):
-            repeated = _repeated(table["id"])
-            if repeated is not None:
-                raise RepeatedId(self.name, what, repeated)
-            # no comparison with "": pyarrow imports pandas to make it a scalar
-            if pc.min(pc.binary_length(table["id"])).as_py() == 0:
-                raise CollectionError(
-                    f"{self.name}: a {what} has an empty id; give each one its own"
-                )
+            table = conform(getattr(self, what), schema, what=f"{self.name}: {what}")
+            object.__setattr__(self, what, table)
+        self._check_ids("document", self.documents["id"])
+        self._check_ids("query", self.queries["id"])
         if self.judgements["relevance"].null_count:
             raise CollectionError(
                 f"{self.name}: a judgement has no relevance; give each a whole number"
@@ -141,11 +126,18 @@ class Collection:
         if not len(self.documents):
             raise CollectionError(f"{self.name}: the collection is empty: it has no documents")
         if not len(self.queries) and not self.documents_only:
-            count = f"{len(self.documents)} documents"
             raise CollectionError(
-                f"{self.name}: the collection has {count} and no queries; add "
-                "queries and judgements"
+                f"{self.name}: the collection has {len(self.documents)} documents and no queries; "
+                "add queries and judgements"
             )
+
+    def _check_ids(self, what: str, ids: pa.ChunkedArray) -> None:
+        repeated = _repeated(ids)
+        if repeated is not None:
+            raise RepeatedId(self.name, what, repeated)
+        # no comparison with "": pyarrow imports pandas to make it a scalar
+        if pc.min(pc.binary_length(ids)).as_py() == 0:
+            raise CollectionError(f"{self.name}: a {what} has an empty id; give each one its own")
 
     @property
     def document_ids(self) -> Texts:
@@ -183,9 +175,8 @@ class Collection:
         """SHA-256, in hex, over all three tables' content in order; the name and how Arrow chunks
         the tables do not matter.
         """
-        return hashlib.sha256(
-            "".join(digest(getattr(self, what)) for what in TABLES).encode()
-        ).hexdigest()
+        tables = (self.documents, self.queries, self.judgements)
+        return hashlib.sha256("".join(map(digest, tables)).encode()).hexdigest()
 
     def document_positions(self, ids: Sequence[str]) -> Integers:
         """Row of each document id: (n,) int64, -1 where the collection has no such document."""
@@ -199,33 +190,26 @@ class Collection:
         the higher holds. Raises CollectionError when there is no such split, or when it has no
         query with a relevant document.
         """
-        if name not in self.splits and not (name == ALL and self.splits):
+        own = self.judgements
+        if name in self.splits:
+            own = own.filter(pc.equal(own["split"], name))
+        elif name != ALL or not self.splits:
             known = "it has no judgements at all; nearfield judge makes some."
             if self.splits:
                 known = f"it has {', '.join(self.splits)}.{nearest(name, self.splits)}"
             raise CollectionError(f"{self.name} has no split {name!r}; {known}")
-        if name not in self.splits:
-            own = self.judgements
-        else:
-            own = self.judgements.filter(pc.equal(self.judgements["split"], name))
-        relevance = _relevance(own)
-        rows = [
-            (key, text)
-            for key, text in zip(self.query_ids, self.query_texts, strict=True)
-            if key in relevance
-        ]
-        if not rows:
+        judged = _relevance(own)
+        texts = {}
+        for key, text in zip(self.query_ids, self.query_texts, strict=True):
+            if key in judged:
+                texts[key] = text
+        if not texts:
             raise CollectionError(
                 f"{self.name}: split {name!r} has no judged query: none of its judgements names a "
                 "known query and a relevance above 0"
             )
-        return Split(
-            name,
-            self,
-            tuple(key for key, _ in rows),
-            tuple(text for _, text in rows),
-            {key: relevance[key] for key, _ in rows},
-        )
+        relevance = {key: judged[key] for key in texts}
+        return Split(name, self, tuple(texts), tuple(texts.values()), relevance)
 
     def save(self, path: str | Path) -> None:
         """Write the collection as a folder of Arrow files at `path`, whole or not at all; a folder
@@ -234,9 +218,7 @@ class Collection:
         with staged_folder(path) as stage:
             for what in TABLES:
                 write_table(stage / f"{what}.arrow", getattr(self, what))
-            write_manifest(
-                stage / MANIFEST, manifest(self.name, documents_only=self.documents_only), FILES
-            )
+            note_collection(stage, self.name, documents_only=self.documents_only)
 
     @classmethod
     def open(cls, path: str | Path) -> Collection:
@@ -253,22 +235,30 @@ class Collection:
         return cls(about["name"], **tables, documents_only=about.flag("documents_only", False))
 
 
-def manifest(name: str, *, documents_only: bool) -> Mapping[str, object]:
-    """What `collection.json` holds beside the three tables."""
-    return {"format": FORMAT, "name": name, "documents_only": documents_only}
+def note_collection(folder: Path, name: str, *, documents_only: bool) -> None:
+    """Write `collection.json` beside the three tables, which are finished."""
+    facts = {"format": FORMAT, "name": name, "documents_only": documents_only}
+    write_manifest(folder / MANIFEST, facts, FILES)
 
 
 def _repeated(ids: pa.ChunkedArray) -> str | None:
+    """The first id that comes again; None where none does, which is found out faster."""
     if pc.count_distinct(ids).as_py() == len(ids):
         return None
     counts = pc.value_counts(ids)
-    return str(counts.filter(pc.greater(counts.field("counts"), 1))[0]["values"].as_py())
+    again = counts.filter(pc.greater(counts.field("counts"), 1))
+    return str(again[0]["values"].as_py())
 
 
 def _relevance(judgements: pa.Table) -> dict[str, dict[str, int]]:
+    """Query to document to relevance, of the queries with a relevant document."""
     relevance: dict[str, dict[str, int]] = {}
-    columns = (judgements[name].to_pylist() for name in ("query", "document", "relevance"))
-    for query, document, grade in zip(*columns, strict=True):
+    for query, document, grade in zip(
+        judgements["query"].to_pylist(),
+        judgements["document"].to_pylist(),
+        judgements["relevance"].to_pylist(),
+        strict=True,
+    ):
         grades = relevance.setdefault(query, {})
         grades[document] = max(grade, grades.get(document, grade))
     return {query: grades for query, grades in relevance.items() if max(grades.values()) > 0}

@@ -15,6 +15,8 @@ from nearfield.data.readers.column_names import (
     KEYS,
     NAMES,
     RATINGS,
+    by_plain_name,
+    first_called,
     known,
     numbered_negative,
     plain,
@@ -29,7 +31,7 @@ _SHOWN = 8  # names in an error
 _TABLES = (".csv", ".tsv")  # formats whose header may have been forgotten
 _MEANING = {"document": "positive", "negative": "negatives"}  # of an option
 _TEXTS = ("query", "positive", "text")
-# an id that is not used is not worth a word
+# in the order in which they are named; that an id is not used is not worth a word
 _TELLING = (
     "query",
     "positive",
@@ -99,16 +101,17 @@ class Columns:
 
     def meanings(self) -> dict[str, str]:
         """What each column that is used counts as."""
-        one = {
+        counting = {
             "query": self.query,
             "document": self.positive,
             "score": self.score,
             "label": self.label,
         }
-        other = ("title", "id", "relevance", "group", "split")
-        counting = _counting(paired=self.paired, scored=self.score is not None)
-        one |= {name: getattr(self, name) for name in other if name in counting}
-        found = {column: meaning for meaning, column in one.items() if column is not None}
+        if not self.paired:
+            counting |= {"title": self.title, "id": self.id, "group": self.group}
+        elif self.score is None:
+            counting |= {"relevance": self.relevance, "group": self.group, "split": self.split}
+        found = {column: meaning for meaning, column in counting.items() if column is not None}
         if self.paired:
             found |= dict.fromkeys(self.negatives, "negative")
         return found
@@ -130,19 +133,23 @@ def columns_of(
     check_names(names, place)
     free = [name for name in names if name not in stated.values()]
     _check_meanings((name for name in free if name not in textless), place)
-    by_key = {plain(name): name for name in reversed(free)}
+    by_key = by_plain_name(free)
     by_text = {key: name for key, name in by_key.items() if name not in textless}
-    first = {
-        meaning: next((of[key] for key in keys if key in of), None)
-        for meaning, keys in KEYS.items()
-        for of in [by_text if meaning in _TEXTS else by_key]
-    }
-    first |= stated | dict.fromkeys(_MEANING.get(name, name) for name in options.without())
-    numbered = [name for name in names if numbered_negative(name)]
-    negatives = [first["negatives"]] if first["negatives"] else []
-    negatives += [] if "negatives" in stated else numbered
+    # the column of each meaning: by its name, then what was stated, then what was said to be none
+    first: dict[str, str | None] = {}
+    for meaning, keys in KEYS.items():
+        first[meaning] = first_called(by_text if meaning in _TEXTS else by_key, keys)
+    first |= stated
+    first |= dict.fromkeys(_MEANING.get(option, option) for option in options.without())
+    negatives = []
+    if first["negatives"]:
+        negatives.append(first["negatives"])
+    if "negatives" not in stated:
+        negatives += filter(numbered_negative, names)
     query, positive, text = _texts(first, by_text.get("pos"), options)
-    if not (query and positive) and (query or positive or not text):
+    pairs = query and positive
+    documents = text and not query and not positive
+    if not pairs and not documents:
         raise _meaningless(names, place, query, positive)
     columns = Columns(
         query,
@@ -163,37 +170,40 @@ def _score(
     first: Mapping[str, str | None], by_key: Mapping[str, str], options: DataOptions
 ) -> str | None:
     """The column of scores; also one that is called a rating beside two texts of one kind."""
-    rated = "score" not in options.without() and plain(first["query"] or "") in ALIKE
-    found = first["score"]
-    if found is None and rated:
-        found = next((by_key[key] for key in RATINGS if key in by_key), None)
-    return found
+    if first["score"] is not None or "score" in options.without():
+        return first["score"]
+    if plain(first["query"] or "") in ALIKE:
+        return first_called(by_key, RATINGS)
+    return None
 
 
 def _with_unused(columns: Columns, by_key: Mapping[str, str]) -> Columns:
     """The columns with those that have a meaning and are not used, and those of printed lists."""
     used = [name for name, use in columns.meanings().items() if use != "label"]
-    other = [name for meaning in _TELLING for key in KEYS[meaning] if (name := by_key.get(key))]
-    return replace(
-        columns,
-        unused=tuple(name for name in dict.fromkeys(other) if name not in used),
-        printed=frozenset(name for name in used if plain(name) in PRINTED),
-    )
+    unused: list[str] = []
+    for meaning in _TELLING:
+        for key in KEYS[meaning]:
+            name = by_key.get(key)
+            if name and name not in used and name not in unused:
+                unused.append(name)
+    printed = frozenset(name for name in used if plain(name) in PRINTED)
+    return replace(columns, unused=tuple(unused), printed=printed)
 
 
 def query_column(names: Sequence[str], place: Place) -> str:
     """The column of queries among `names`, documents beside them or none: that called so, else that
     of texts, else the only one. Raises InputError where there is none of these.
     """
-    by_key = {plain(name): name for name in reversed(names)}
-    found = [by_key[key] for key in (*KEYS["query"], *KEYS["text"]) if key in by_key]
-    if not found and len(names) != 1:
-        raise InputError(
-            f"has columns {shortened(names)}; wanted one of queries, which is called "
-            f"{', '.join(NAMES['query'][:4])} ..., or text",
-            path=place,
-        )
-    return (found or names)[0]
+    found = first_called(by_plain_name(names), (*KEYS["query"], *KEYS["text"]))
+    if found is not None:
+        return found
+    if len(names) == 1:
+        return names[0]
+    raise InputError(
+        f"has columns {shortened(names)}; wanted one of queries, which is called "
+        f"{', '.join(NAMES['query'][:4])} ..., or text",
+        path=place,
+    )
 
 
 def _texts(
@@ -284,20 +294,12 @@ def _meaningless(
     )
 
 
-def _counting(*, paired: bool, scored: bool) -> tuple[str, ...]:
-    """Meanings besides the texts and the score that count for rows of this kind."""
-    if not paired:
-        return "title", "id", "group"
-    return () if scored else ("relevance", "group", "split")
-
-
 def check_names(names: Iterable[str], place: Place) -> None:
     """Raise InputError where two columns have one name; those without one are an index, or what a
     sheet ends with.
     """
-    named = [name.strip(BLANKS) for name in names if name.strip(BLANKS)]
-    for name, count in Counter(named).items():
-        if count > 1:
+    for name, count in Counter(name.strip(BLANKS) for name in names).items():
+        if name and count > 1:
             raise InputError(
                 f"two columns have one name: {name!r} is there twice. Rename one, or take it out",
                 path=place,
@@ -327,4 +329,6 @@ def shortened(names: Iterable[str], *, most: int = 80) -> str:
     long texts.
     """
     text = " ".join(", ".join(names).split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    if len(text) > most:
+        text = f"{text[: most - 1]}…"
+    return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ def write_beir(
                 f"{collection.name}: id {wrong[0].as_py()!r} holds a tab or line "
                 "break; BEIR's files cannot hold it"
             )
+    judgements = collection.judgements
     with staged_folder(folder) as stage:
         documents = map(_beir_row, _rows(collection.documents))
         if more is not None:
@@ -44,19 +45,16 @@ def write_beir(
         _write_lines(stage / QUERIES, map(_beir_row, _rows(collection.queries)))
         (stage / QRELS).mkdir()
         for split in collection.splits:
-            _write_qrels(
-                stage / QRELS / f"{split}.tsv",
-                collection.judgements.filter(pc.equal(collection.judgements["split"], split)),
-            )
+            own = judgements.filter(pc.equal(judgements["split"], split))
+            _write_qrels(stage / QRELS / f"{split}.tsv", own)
 
 
 def write_pairs(pairs: Pairs, path: str | Path) -> None:
     """Write the pairs as JSON lines (query, positive, negatives, and score where they are scored),
     whole or not at all.
     """
-    left_out = () if pairs.scored else ("score",)
-    rows = _rows(pairs.table)
-    write_rows(path, ({name: row[name] for name in row if name not in left_out} for row in rows))
+    table = pairs.table if pairs.scored else pairs.table.drop_columns("score")
+    write_rows(path, _rows(table))
 
 
 def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -65,24 +63,28 @@ def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
         _write_lines(stage, rows)
 
 
-def _rows(table: pa.Table) -> Iterable[dict[str, Any]]:
-    return (row for batch in table.to_batches(max_chunksize=4096) for row in batch.to_pylist())
+def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """The rows as dicts; those of a memory-mapped table are never all in memory."""
+    for batch in table.to_batches(max_chunksize=4096):
+        yield from batch.to_pylist()
 
 
 def _beir_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"_id": row["id"]} | {
-        name: value for name, value in row.items() if name != "id" and (name != "group" or value)
-    }
+    made = {"_id": row["id"]} | dict(row)
+    del made["id"]
+    if not made["group"]:
+        del made["group"]
+    return made
 
 
 def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     with open(path, "w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def _write_qrels(path: Path, judgements: pa.Table) -> None:
     with open(path, "w", encoding="utf-8") as file:
         file.write("query-id\tcorpus-id\tscore\n")
-        file.writelines(
-            f"{row['query']}\t{row['document']}\t{row['relevance']}\n" for row in _rows(judgements)
-        )
+        for row in _rows(judgements):
+            file.write(f"{row['query']}\t{row['document']}\t{row['relevance']}\n")

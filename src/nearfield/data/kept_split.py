@@ -13,19 +13,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from nearfield.data.arrow import positions
 from nearfield.data.collection import Collection
-from nearfield.data.doctor.words import Hashes, digest, digests, wording
+from nearfield.data.doctor.words import digests, wording
 from nearfield.data.split import FRACTIONS, split_by_group, with_dev, with_larger_dev, with_splits
 from nearfield.errors import CollectionError, InputError, StorageError
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import read_fields
 from nearfield.store.home import home
-from nearfield.types.arrays import Positions
 from nearfield.types.verdict import ENOUGH
 
 log = logging.getLogger(__name__)
@@ -46,24 +44,16 @@ class KeptSplit:
     @classmethod
     def of(cls, given: Collection, cut: Collection, how: str) -> KeptSplit:
         """What makes `cut` of `given`, the same data as it was before."""
-        keys, rows = _judged_keys(cut)
-        splits = cut.judgements["split"].to_pylist()
-        return cls(
-            data_fingerprint(given), how, dict(zip(keys[rows].tolist(), splits, strict=True))
-        )
+        return cls(data_fingerprint(given), how, dict(_judged(cut)))
 
     def placed(self, collection: Collection) -> Collection:
         """The collection with its queries in these splits. Those of a test split of its own stay in
         it.
         """
-        keys, rows = _judged_keys(collection)
         lone = len(collection.splits) == 1
-        names = [
-            self.places.get(key) if lone or split == TRAIN else None
-            for key, split in zip(
-                keys[rows].tolist(), collection.judgements["split"].to_pylist(), strict=True
-            )
-        ]
+        names: list[str | None] = []  # of each judgement, None where it stays in its split
+        for key, split in _judged(collection):
+            names.append(self.places.get(key) if lone or split == TRAIN else None)
         return replace(with_splits(collection, names), cut=self.how)
 
     def save(self, path: Path) -> None:
@@ -71,15 +61,8 @@ class KeptSplit:
         queries: dict[str, list[str]] = {}
         for key, name in self.places.items():
             queries.setdefault(name, []).append(f"{key:016x}")
-        write_json(
-            path,
-            {
-                "format": FORMAT,
-                "fingerprint": self.fingerprint,
-                "how": self.how,
-                "queries": queries,
-            },
-        )
+        facts = {"fingerprint": self.fingerprint, "how": self.how, "queries": queries}
+        write_json(path, {"format": FORMAT} | facts)
 
     @classmethod
     def read(cls, path: Path) -> KeptSplit:
@@ -87,8 +70,11 @@ class KeptSplit:
         facts = read_fields(path)
         facts.integer("format", low=FORMAT, high=FORMAT)
         queries = facts.object("queries")
+        places = {}
         try:
-            places = {int(key, 16): name for name in queries for key in queries.texts(name)}
+            for name in queries:
+                for key in queries.texts(name):
+                    places[int(key, 16)] = name
         except ValueError as error:
             raise InputError(
                 f"queries: {error}; wanted 16 hexadecimal digits for each", path=path
@@ -102,15 +88,11 @@ def data_fingerprint(collection: Collection) -> str:
 
     The name of a split that is the only one does not matter.
     """
-    keys, rows = _judged_keys(collection)
-    splits = collection.judgements["split"].to_pylist()
-    lone = len(collection.splits) == 1
-    judged = {
-        (key, "" if lone else split) for key, split in zip(keys[rows].tolist(), splits, strict=True)
-    }
-    return hashlib.sha256(
-        "\n".join(f"{key:016x} {split}" for key, split in sorted(judged)).encode()
-    ).hexdigest()
+    judged = set(_judged(collection))
+    if len(collection.splits) == 1:
+        judged = {(key, "") for key, _ in judged}
+    lines = [f"{key:016x} {split}" for key, split in sorted(judged)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def with_kept_split(collection: Collection) -> Collection:
@@ -248,11 +230,12 @@ def query_counts(collection: Collection) -> dict[str, int]:
 
 def sizes(collection: Collection) -> str:
     """How many queries with a relevant document each split has, in words."""
-    parts = [
-        f"{name} ({count:,} {'query' if count == 1 else 'queries'})"
-        for name, count in query_counts(collection).items()
-    ]
-    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
+    parts = []
+    for name, count in query_counts(collection).items():
+        parts.append(f"{name} ({count:,} {'query' if count == 1 else 'queries'})")
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _told(collection: Collection) -> tuple[str, ...]:
@@ -269,17 +252,18 @@ def _lacks_splits(collection: Collection) -> bool:
     return len(names) == 1 or ({TRAIN, TEST} <= names and DEV not in names)
 
 
-def _judged_keys(collection: Collection) -> tuple[Hashes, Positions]:
-    """The digest of each distinct judged query's wording, (n,), and for each judgement its place in
-    it.
+def _judged(collection: Collection) -> list[tuple[int, str]]:
+    """The digest of its query's wording and the split, of each judgement.
 
     A query that the collection does not have has the digest of its id.
     """
-    ids = pc.unique(collection.judgements["query"])
+    judgements = collection.judgements
+    ids = pc.unique(judgements["query"])
+    keys = digests(f"\0{key}" for key in ids.to_pylist())
     at = positions(pa.chunked_array([ids]), collection.queries["id"])
-    keys = np.fromiter((digest(f"\0{key}") for key in ids.to_pylist()), np.uint64, len(ids))
     keys[at >= 0] = digests(map(wording, collection.query_texts[at[at >= 0]]))
-    return keys, positions(collection.judgements["query"], ids)
+    of_each = keys[positions(judgements["query"], ids)]
+    return list(zip(of_each.tolist(), judgements["split"].to_pylist(), strict=True))
 
 
 def _folder() -> Path:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
 
 from nearfield.data.record import Place
 from nearfield.errors import CollectionError
 
 TRAIN, TEST = "train", "test"
-LABELS: Final = ("label_text", "label", "labels", "category", "class", "intent", "topic")
-"""Names of the column of labels, the more telling one first."""
 FEWEST = 2  # labels that there are to choose from
 _PARTS = 5  # of which one is the test part, where none is given
 
@@ -68,17 +64,18 @@ class Labelled:
         Without a test split a fifth is cut: the same texts wherever they stand, equal ones
         together, so that the cut stays as rows come and go. Rows that are alike count once.
         """
-        rows = list(dict.fromkeys(rows))
-        splits = Counter(split for *_, split in rows)
-        parts: Mapping[str, list[tuple[str, str]]] = {TRAIN: [], TEST: []}
-        for text, label, split in rows:
+        cut = all(split != TEST for _, _, split in rows)
+        train: list[tuple[str, str]] = []
+        test: list[tuple[str, str]] = []
+        for text, label, split in dict.fromkeys(rows):
             part = split or TRAIN
-            if not splits[TEST] and part == TRAIN:
-                part = TEST if _held_out(text) else TRAIN
-            if part in parts:
-                parts[part].append((text, label))
-        train, test = (LabelledTexts(*_columns(parts[part])) for part in (TRAIN, TEST))
-        return cls(name, train, test, source=str(place), cut=not splits[TEST])
+            if cut and part == TRAIN and _held_out(text):
+                part = TEST
+            if part == TRAIN:
+                train.append((text, label))
+            elif part == TEST:
+                test.append((text, label))
+        return cls(name, _in_columns(train), _in_columns(test), source=str(place), cut=cut)
 
 
 def _held_out(text: str) -> bool:
@@ -86,5 +83,6 @@ def _held_out(text: str) -> bool:
     return int.from_bytes(digest[:8], "big") % _PARTS == 0
 
 
-def _columns(rows: list[tuple[str, str]]) -> tuple[Any, Any]:
-    return tuple(text for text, _ in rows), tuple(label for _, label in rows)
+def _in_columns(rows: list[tuple[str, str]]) -> LabelledTexts:
+    texts = tuple(text for text, _ in rows)
+    return LabelledTexts(texts, tuple(label for _, label in rows))

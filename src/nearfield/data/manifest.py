@@ -25,11 +25,7 @@ def read_manifest(path: Path, *, kind: str, format: int) -> Fields:
             "format", f"{format}, that of a {kind}; import it again with `nearfield data import`"
         )
     name = about.text("name")
-    if (
-        name in ("", ".", "..")
-        or len(name) > _LONGEST
-        or any(character in "/\\\0" for character in name)
-    ):
+    if name in ("", ".", "..") or len(name) > _LONGEST or set(name) & set("/\\\0"):
         raise about.error("name", f"a name of up to {_LONGEST} characters without slashes")
     try:
         name.encode()
@@ -44,7 +40,7 @@ def write_manifest(path: Path, facts: Mapping[str, object], tables: Sequence[str
     """Write the manifest at `path`: `facts`, and the checksums of the `tables`, which lie beside it
     and are finished.
     """
-    write_json(path, {**facts, "checksums": checksums(path.parent, tables)})
+    write_json(path, dict(facts) | {"checksums": checksums(path.parent, tables)})
 
 
 def check_tables(about: Fields, tables: Sequence[str]) -> None:
@@ -52,5 +48,7 @@ def check_tables(about: Fields, tables: Sequence[str]) -> None:
     were kept says nothing of that.
     """
     noted = about.object("checksums", None)
-    for name in tables if noted is not None else ():
+    if noted is None:
+        return
+    for name in tables:
         check_file(about.path.parent / name, noted.integer(name, high=2**32 - 1))

@@ -9,8 +9,9 @@ from pathlib import Path
 from nearfield.data.collection import Collection
 from nearfield.data.columns import query_column
 from nearfield.data.kept_split import with_kept_split
-from nearfield.data.labelled import LABELS, Labelled
+from nearfield.data.labelled import Labelled
 from nearfield.data.pairs import Pairs
+from nearfield.data.readers.column_names import NAMES
 from nearfield.data.readers.lines import reading, refuse_known
 from nearfield.data.sources import EMBEDDED, SOURCES
 from nearfield.data.sources.hub import SCHEME
@@ -24,6 +25,7 @@ from nearfield.types.data_options import DataOptions, stated
 from nearfield.types.role import QUERY
 
 log = logging.getLogger(__name__)
+_SHOWN = 7  # names of a column in an error: the English ones
 
 
 def open_collection(source: object, options: DataOptions | None = None) -> Collection:
@@ -71,8 +73,9 @@ def open_labelled(source: object, options: DataOptions | None = None) -> Labelle
     found = recognise(source, options)
     labelled = found.labelled()
     if labelled is None:
+        labels = ", ".join(NAMES["label"][:_SHOWN])
         raise InputError(
-            f"holds no texts with labels; wanted a column `text` and one of {', '.join(LABELS)}",
+            f"holds no texts with labels; wanted a column `text` and one of {labels}",
             path=found.place,
         )
     return labelled
@@ -128,14 +131,15 @@ def _source(given: object, options: DataOptions) -> Source:
         return WholeCollection(given, EMBEDDED[given])
     if isinstance(given, Path) or (isinstance(given, str) and not given.startswith(SCHEME)):
         given = _existing(Path(given))
-    for name in SOURCES:
-        found = SOURCES[name].recognise(given, options)
+    kinds = [SOURCES[name] for name in SOURCES]
+    for kind in kinds:
+        found = kind.recognise(given, options)
         if found is not None:
             return found
-    what = "object"
+    takes = "object"
     if isinstance(given, Path):
-        what = "folder" if given.is_dir() else "file"
-    wanted = "; ".join(SOURCES[name].wanted for name in SOURCES if what in SOURCES[name].takes)
+        takes = "folder" if given.is_dir() else "file"
+    wanted = "; ".join(kind.wanted for kind in kinds if takes in kind.takes)
     if isinstance(given, Path):
         raise _unknown(given, wanted)
     what = "an empty list" if given == [] else f"of type {type(given).__name__}"

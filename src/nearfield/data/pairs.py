@@ -109,7 +109,7 @@ class Pairs:
         """
         with staged_folder(path) as stage:
             write_table(stage / TABLE, self.table)
-            write_manifest(stage / MANIFEST, manifest(self.name), [TABLE])
+            note_pairs(stage, self.name)
 
     @classmethod
     def open(cls, path: str | Path, *, source: str | None = None) -> Pairs:
@@ -118,13 +118,14 @@ class Pairs:
 
         Raises InputError when the folder holds none.
         """
-        source = str(path) if source is None else source
         path = Path(path)
         about = read_manifest(path / MANIFEST, kind="folder of pairs", format=FORMAT)
         check_tables(about, [TABLE])
+        if source is None:
+            source = str(path)
         return cls(about["name"], open_table(path / TABLE), source)
 
 
-def manifest(name: str) -> dict[str, object]:
-    """What `pairs.json` holds beside the table."""
-    return {"format": FORMAT, "name": name}
+def note_pairs(folder: Path, name: str) -> None:
+    """Write `pairs.json` beside the table, which is finished."""
+    write_manifest(folder / MANIFEST, {"format": FORMAT, "name": name}, [TABLE])

@@ -15,14 +15,17 @@ _ITEM = re.compile(
     re.DOTALL,
 )
 _BRACKETS = {"[": "]", "(": ")", "{": "}"}
-_ESCAPE, _ESCAPED = re.compile(r"\\(.)", re.DOTALL), "\\'\"abfnrtvxuUN01234567"
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = "\\'\"abfnrtvxuUN01234567"  # what a backslash makes something else of, in Python
 _ARRAY = re.compile(r"array\((\[.*\])(?:,\s*dtype=[^)]*)?\)", re.DOTALL)  # numpy's longer form
 
 
 def bracketed(cell: str) -> bool:
     """Whether the cell begins and ends as a printed list does."""
     cell = cell.strip()
-    return len(cell) > 1 and (_BRACKETS.get(cell[0]) == cell[-1] or cell.startswith("array(["))
+    if len(cell) < 2:
+        return False
+    return _BRACKETS.get(cell[0]) == cell[-1] or cell.startswith("array([")
 
 
 def printed_list(cell: str) -> list[str] | None:
@@ -36,9 +39,10 @@ def printed_list(cell: str) -> list[str] | None:
         return None
     cell = cell.strip()
     array = _ARRAY.fullmatch(cell)
-    inner = array[1] if array else cell
+    if array:
+        cell = array[1]
     try:
-        return [text for text in _items(inner) if text is not None]
+        return [text for text in _items(cell) if text is not None]
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return None
 
@@ -56,7 +60,8 @@ def _items(cell: str) -> Iterator[str | None]:
             raise ValueError("items that are not texts")
         yield from value
         return
-    inner, at = cell[1:-1].rstrip().rstrip(","), 0  # a tuple of one ends with a comma
+    inner = cell[1:-1].rstrip().rstrip(",")  # a tuple of one ends with a comma
+    at = 0
     while at < len(inner):
         found = _ITEM.match(inner, at)
         if found is None:
@@ -69,4 +74,5 @@ def _items(cell: str) -> Iterator[str | None]:
 def _unquoted(quoted: str) -> str:
     """The text of a Python string literal; a backslash that begins no escape stands for itself."""
     whole = _ESCAPE.sub(lambda found: found[0] if found[1] in _ESCAPED else "\\" + found[0], quoted)
+    # numpy writes line breaks as they are, which a literal cannot hold
     return str(ast.literal_eval(whole.replace("\r", "\\r").replace("\n", "\\n")))

@@ -82,7 +82,9 @@ class Record:
         """The group or split in `column`, "" for none. Raises InputError for a printed missing
         value, which would be one.
         """
-        found = "" if column is None else "".join(self.texts(column)[:1]).strip()
+        if column is None:
+            return ""
+        found = "".join(self.texts(column)[:1]).strip()  # of several the first
         if found.lower() in MISSING:
             raise self.error(
                 f"{column!r} is {found!r}, as a missing value is printed; leave the cell empty"
@@ -127,7 +129,7 @@ def relevance_of(value: object, place: Place, line: int) -> int:
         number = int(value.strip().partition(".")[0])
     elif isinstance(value, str | bool):
         number = YES_NO.get(str(value).strip().lower(), value)
-    if isinstance(value, float) and value.is_integer():
+    elif isinstance(value, float) and value.is_integer():
         number = int(value)
     whole = isinstance(number, numbers.Integral) and not isinstance(number, bool)
     if whole and -(2**31) <= int(number) < 2**31:  # type: ignore[call-overload]

@@ -42,9 +42,8 @@ def split_by_group(
     the order of rows nor the former splits matter. Raises InputError for fractions that are not
     positive or do not sum to 1, CollectionError when too much hangs together to fill every split.
     """
-    if not all(fraction > 0 for fraction in fractions.values()) or not math.isclose(
-        sum(fractions.values()), 1, abs_tol=1e-6
-    ):
+    positive = all(fraction > 0 for fraction in fractions.values())
+    if not positive or not math.isclose(sum(fractions.values()), 1, abs_tol=1e-6):
         got = ", ".join(f"{name}={fraction:g}" for name, fraction in fractions.items())
         raise InputError(
             f"the fractions are {got or 'empty'}; wanted positive ones that sum to "
@@ -85,47 +84,41 @@ def with_larger_dev(
 
     A group, as in `split_by_group`, moves whole or stays, so that nothing of dev is left in train.
     """
-    train = collection.split("train").query_ids
+    train = set(collection.split("train").query_ids)
     dev = collection.split("dev").query_ids
     room = min(enough - len(dev), int(share * len(train)))
-    judged = collection.judgements.filter(pc.equal(collection.judgements["split"], "train"))
-    moved: set[str] = set()
-    for group in _shuffled(
-        _components(collection, judged, {"train": 1 - share, "dev": share}), seed
-    ):
-        size = len(set(group) & set(train))
+    in_train = np.asarray(pc.equal(collection.judgements["split"], "train"))
+    judged = collection.judgements.filter(pa.array(in_train))
+    groups = _components(collection, judged, {"train": 1 - share, "dev": share})
+    moved: dict[str, str] = {}
+    for group in sorted(groups, key=lambda queries: _seeded(queries, seed)):
+        size = len(train.intersection(group))  # those with a relevant document
         if size <= room:
             room -= size
-            moved.update(group)
-    rows = zip(_queries(collection), collection.judgements["split"].to_pylist(), strict=True)
-    return with_splits(
-        collection,
-        ["dev" if split == "train" and query in moved else None for query, split in rows],
-    )
+            moved |= dict.fromkeys(group, "dev")
+    return _moved(collection, in_train, moved)
 
 
 def folds(collection: Collection, count: int, *, seed: int = 0) -> list[list[str]]:
     """The judged queries of `train` in up to `count` parts of about one size that share no group
     (see `split_by_group`).
 
-    None where a single group holds more than half of them.
+    No parts where a single group holds more than half of them.
     """
     judged = collection.judgements.filter(pc.equal(collection.judgements["split"], "train"))
-    parts = {str(number): 1 / count for number in range(count)}
-    groups = _components(collection, judged, parts)
+    share = 1 / count
+    groups = _components(collection, judged, {str(part): share for part in range(count)})
     if 2 * max(map(len, groups)) > sum(map(len, groups)):
         return []
-    parts = dict(list(parts.items())[: len(groups)])
-    places = _assign(groups, parts, seed=seed, name=collection.name)
-    return [[query for query, place in places.items() if place == name] for name in parts]
-
-
-def _shuffled(groups: Sequence[list[str]], seed: int) -> list[list[str]]:
-    """The groups in the order of a seeded hash."""
-    return sorted(groups, key=lambda queries: _seeded(queries, seed))
+    parts = {str(part): share for part in range(min(count, len(groups)))}
+    found: dict[str, list[str]] = {part: [] for part in parts}
+    for query, part in _assign(groups, parts, seed=seed, name=collection.name).items():
+        found[part].append(query)
+    return list(found.values())
 
 
 def _seeded(queries: list[str], seed: int) -> bytes:
+    """What a group is ordered by: a hash, so that neither rows' order nor the ids' decide."""
     return hashlib.sha256(f"{seed}\0{queries[0]}".encode()).digest()
 
 
@@ -142,13 +135,18 @@ def _cut(
     judgements = collection.judgements.filter(pa.array(chosen))
     components = _components(collection, judgements, fractions)
     places = _assign(components, fractions, seed=seed, name=collection.name)
-    return with_splits(
-        collection,
-        [
-            places.get(query) if at else None
-            for query, at in zip(_queries(collection), chosen, strict=True)
-        ],
-    )
+    return _moved(collection, chosen, places)
+
+
+def _moved(collection: Collection, chosen: Mask, places: Mapping[str, str]) -> Collection:
+    """The collection with the `chosen` judgements in the split that `places` has for their query,
+    if any.
+    """
+    names: list[str | None] = []
+    queries = collection.judgements["query"].to_pylist()
+    for query, at in zip(queries, chosen.tolist(), strict=True):
+        names.append(places.get(query) if at else None)
+    return with_splits(collection, names)
 
 
 def with_splits(collection: Collection, names: Sequence[str | None]) -> Collection:
@@ -161,12 +159,6 @@ def with_splits(collection: Collection, names: Sequence[str | None]) -> Collecti
     return replace(
         collection, judgements=collection.judgements.set_column(column, "split", changed)
     )
-
-
-def _queries(collection: Collection) -> list[str]:
-    """The query id of each judgement."""
-    found: list[str] = collection.judgements["query"].to_pylist()
-    return found
 
 
 def _components(
@@ -185,13 +177,15 @@ def _components(
     )
     groups = _by_group(collection, queries, documents)
     alike, nearly = _by_text(collection, queries, documents)
-    # nodes: queries, documents, and at most a group for each
+    # Nodes: queries, documents, and at most a group for each. `firm` hang together by what is the
+    # same, `loose` by near-copies, too; (queries,) each.
     size = 2 * (len(queries) + len(documents))
     firm = _labels([judged, groups, alike], size)[: len(queries)]
     loose = _labels([judged, groups, alike, nearly], size)[: len(queries)]
     most = max(max(fractions.values()) * len(queries), np.bincount(firm).max())
     too_large = np.bincount(loose, minlength=size) > most
-    undone = too_large[loose] | (len(np.unique(loose)) < len(fractions))
+    too_few = len(np.unique(loose)) < len(fractions)
+    undone = too_large[loose] | too_few
     if undone.any() and len(np.unique(firm)) >= len(fractions):
         log.info(
             f"{collection.name}: {int(undone.sum()):,} of {len(queries):,} queries hang together "
@@ -199,7 +193,7 @@ def _components(
             "more than one split can hold; of these only those of the very same text are kept "
             "together"
         )
-    labels = np.where(undone, firm, loose + size)
+    labels = np.where(undone, firm, loose + size)  # a firm and a loose label are never one
     found: dict[int, list[str]] = {}
     for query, label in sorted(zip(queries.to_pylist(), labels.tolist(), strict=True)):
         found.setdefault(label, []).append(query)
@@ -212,7 +206,8 @@ def _labels(edges: Sequence[Edges], size: int) -> Integers:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    left, right = (np.concatenate([edge[side] for edge in edges]) for side in (0, 1))
+    left = np.concatenate([edge[0] for edge in edges])
+    right = np.concatenate([edge[1] for edge in edges])
     graph = coo_matrix((np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size))
     _, labels = connected_components(graph, directed=False)
     return np.asarray(labels, np.int64)
@@ -220,10 +215,10 @@ def _labels(edges: Sequence[Edges], size: int) -> Integers:
 
 def _by_group(collection: Collection, queries: pa.Array, documents: pa.Array) -> Edges:
     """Each query and document that has a group, with the group's node."""
-    own = pa.concat_arrays(
-        [_groups(queries, collection.queries), _groups(documents, collection.documents)]
-    )
+    of_queries = _groups(queries, collection.queries)
+    own = pa.concat_arrays([of_queries, _groups(documents, collection.documents)])
     grouped = np.flatnonzero(np.asarray(pc.not_equal(own, "")))
+    # the groups' nodes come behind those of queries and documents
     return grouped, len(own) + positions(own, pc.unique(own))[grouped]
 
 
@@ -237,17 +232,18 @@ def _by_text(collection: Collection, queries: pa.Array, documents: pa.Array) -> 
     asked = positions(pa.chunked_array([queries]), collection.queries["id"])
     query_nodes = np.flatnonzero(asked >= 0)
     read = positions(pa.chunked_array([documents]), collection.documents["id"])
-    document_nodes = np.flatnonzero(read >= 0)
-    texts = collection.document_texts[read[document_nodes]]
+    known = np.flatnonzero(read >= 0)
+    document_nodes = len(queries) + known
+    texts = collection.document_texts[read[known]]
+    # each with the first of its wording, which joins all of one wording
     first_query = first_of_each(subject.query_keys[asked[query_nodes]])
     first_document = first_of_each(digests(map(normalised, texts)))
-    offset = len(queries)
-    left = np.concatenate([query_nodes, offset + document_nodes])
-    right = np.concatenate([query_nodes[first_query], offset + document_nodes[first_document]])
+    left = np.concatenate([query_nodes, document_nodes])
+    right = np.concatenate([query_nodes[first_query], document_nodes[first_document]])
     near = near_duplicates(texts, threshold=DOCUMENT_THRESHOLD, sizes=DOCUMENT_RUNS)
     near_left, near_right = _near_queries(subject, asked, query_nodes)
-    near_left = np.concatenate([near_left, offset + document_nodes[near.first]])
-    near_right = np.concatenate([near_right, offset + document_nodes[near.second]])
+    near_left = np.concatenate([near_left, document_nodes[near.first]])
+    near_right = np.concatenate([near_right, document_nodes[near.second]])
     return (left, right), (near_left, near_right)
 
 
@@ -299,14 +295,15 @@ def _assign(
 
     ordered = sorted(components, key=rank)
     lacking = {split: fraction * total for split, fraction in fractions.items()}
-    empty = set(fractions)
+    empty = list(fractions)
     places: dict[str, str] = {}
     for position, queries in enumerate(ordered):
-        open_splits = [
-            split for split in fractions if split in empty or len(ordered) - position > len(empty)
-        ]
-        split = max(open_splits, key=lambda candidate: lacking[candidate])
-        empty.discard(split)
+        # the last components are for the splits that are still empty, one for each
+        left = len(ordered) - position
+        candidates = list(fractions) if left > len(empty) else empty
+        split = max(candidates, key=lambda candidate: lacking[candidate])
+        if split in empty:
+            empty.remove(split)
         lacking[split] -= len(queries)
-        places.update(dict.fromkeys(queries, split))
+        places |= dict.fromkeys(queries, split)
     return places

@@ -65,8 +65,8 @@ class Stream:
 
         def rows() -> Iterator[Row]:
             keys: Iterable[str] = map(str, range(1, len(texts) + 1)) if ids is None else ids
-            pairs = zip(keys, texts, strict=True)
-            return (Row(number, key, text) for number, (key, text) in enumerate(pairs, 1))
+            for number, (key, text) in enumerate(zip(keys, texts, strict=True), 1):
+                yield Row(number, key, text)
 
         return cls(name, rows, lambda: len(texts))
 
@@ -92,7 +92,8 @@ def document_stream(rows: Rows, columns: Columns, *, name: str) -> Stream:
     text = columns.text or "text"
     title = columns.title
     read = [column for column in (key, title, text) if column]
-    read += [COLUMN] if has_figures(rows) else []
+    if has_figures(rows):
+        read.append(COLUMN)
 
     def row(record: Record) -> Row:
         whole = f"{record.joined(title)} {document_text(record, text)}".strip()
@@ -125,18 +126,15 @@ def stream_standard_input(file: IO[bytes], *, field: str | None = None) -> Strea
             yield number, decoded(raw, STANDARD_INPUT, number)
 
     def rows() -> Iterator[Row]:
+        if field is not None:
+            yield from _each(objects(lines(), STANDARD_INPUT), _row_of(field))
+            return
         for number, line in lines():
             if isinstance(line, InputError):
                 yield _faulty(line)
             else:
                 yield Row(number, str(number), line)
 
-    if field is not None:
-        row = _row_of(field)
-        records = objects(lines(), STANDARD_INPUT)
-        return Stream(
-            str(STANDARD_INPUT), lambda: _each(records, row), lambda: None, repeatable=False
-        )
     return Stream(str(STANDARD_INPUT), rows, lambda: None, repeatable=False)
 
 

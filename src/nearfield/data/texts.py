@@ -13,7 +13,8 @@ from nearfield.types.item import is_image_url
 
 _BLOCK = 4096  # rows that are turned into Python strings at a time while iterating
 
-Positions = npt.NDArray[np.integer] | npt.NDArray[np.bool_] | Sequence[int]
+Chosen = npt.NDArray[np.integer] | npt.NDArray[np.bool_] | Sequence[int]
+"""Positions of texts, or a mask over all of them."""
 
 
 class Texts(Sequence[str]):
@@ -33,25 +34,29 @@ class Texts(Sequence[str]):
         self._positions = positions
 
     def __len__(self) -> int:
-        return len(self._columns[0]) if self._positions is None else len(self._positions)
+        return len(self._columns[0] if self._positions is None else self._positions)
 
     @overload
     def __getitem__(self, index: int) -> str: ...
     @overload
-    def __getitem__(self, index: slice | Positions) -> Texts: ...
-    def __getitem__(self, index: int | slice | Positions) -> str | Texts:
+    def __getitem__(self, index: slice | Chosen) -> Texts: ...
+    def __getitem__(self, index: int | slice | Chosen) -> str | Texts:
         if isinstance(index, int | np.integer):
-            row = range(len(self))[index]
-            return self._text(row if self._positions is None else int(self._positions[row]))
+            row = range(len(self))[index]  # a negative one counts from the end
+            if self._positions is not None:
+                row = int(self._positions[row])
+            return self._text(row)
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))
             if step == 1 and self._positions is None:
                 length = max(0, stop - start)
-                return Texts(*(column.slice(start, length) for column in self._columns))
+                return Texts(*[column.slice(start, length) for column in self._columns])
             chosen = np.arange(start, stop, step)
         else:
             asked = np.asarray(index)
-            chosen = np.arange(len(self))[asked if asked.size else asked.astype(np.int64)]
+            if not asked.size:
+                asked = asked.astype(np.int64)  # numpy makes floats of an empty list
+            chosen = np.arange(len(self))[asked]
         if self._positions is not None:
             chosen = self._positions[chosen]
         return Texts(*self._columns, positions=chosen)

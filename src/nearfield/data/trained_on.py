@@ -51,40 +51,39 @@ class TrainingRun:
         """The run that trained on the queries of these texts."""
         texts = list(trained)
         keys, first = np.unique(digests(map(wording, texts)), return_index=True)
-        return cls(
-            keys,
-            _signed([texts[at] for at in first]),
-            *(np.unique(digests(map(wording, held))) for held in (dev, test)),
-        )
+        near = _signed([texts[at] for at in first])
+        return cls(keys, near, _keys(dev), _keys(test))
 
     def seen(self, keys: Hashes, signed: npt.NDArray[np.uint64]) -> Flags:
         """Which queries, by their digests and signatures, it trained on, or on near-copies of them
         that are not its own dev or test.
         """
         found: Flags = np.isin(keys, self.trained)
+        own = np.isin(keys, self.dev) | np.isin(keys, self.test)
         asked = np.flatnonzero(
-            ~found & ~np.isin(keys, self.dev) & ~np.isin(keys, self.test) & signed.any(axis=1)
-        )
+            ~found & ~own & signed.any(axis=1)
+        )  # a text without words is near none
         found[asked] = _near(signed[asked], self.near)
         return found
 
     def json(self) -> dict[str, str]:
         """As JSON: base64 of little-endian numbers."""
-        arrays = {"trained": self.trained, "near": self.near, "dev": self.dev, "test": self.test}
         return {
-            name: base64.b64encode(array.astype("<u8").tobytes()).decode()
-            for name, array in arrays.items()
+            "trained": _base64(self.trained),
+            "near": _base64(self.near),
+            "dev": _base64(self.dev),
+            "test": _base64(self.test),
         }
 
     @classmethod
     def from_json(cls, facts: Fields) -> TrainingRun:
         """The run in an object of the file. Raises InputError where it holds none."""
-        trained, near, dev, test = (
-            _numbers(facts, name) for name in ("trained", "near", "dev", "test")
-        )
+        trained = _numbers(facts, "trained")
+        near = _numbers(facts, "near")
         if len(near) != _WORDS * len(trained):
             raise facts.error("near", f"{_WORDS} numbers for each of the {len(trained)} in trained")
-        return cls(trained, near.reshape(-1, _WORDS), dev, test)
+        dev = _numbers(facts, "dev")
+        return cls(trained, near.reshape(-1, _WORDS), dev, _numbers(facts, "test"))
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,9 @@ class TrainedOn:
         return bool(self.runs)
 
     def __or__(self, other: TrainedOn) -> TrainedOn:
-        known = [run.json() for run in self.runs]
-        return TrainedOn((*self.runs, *(run for run in other.runs if run.json() not in known)))
+        known = [run.json() for run in self.runs]  # arrays have no equality that is one bool
+        new = [run for run in other.runs if run.json() not in known]
+        return TrainedOn((*self.runs, *new))
 
     def seen(self, queries: Sequence[str]) -> Flags:
         """(queries,) which of them the model was trained on, or on nearly the same ones."""
@@ -115,9 +115,9 @@ class TrainedOn:
     def chosen_with(self, queries: Sequence[str]) -> Flags:
         """(queries,) by which of them the model's weights were chosen."""
         keys = digests(map(wording, queries))
-        found: Flags = np.isin(
-            keys, np.concatenate([np.zeros(0, np.uint64), *(run.dev for run in self.runs)])
-        )
+        found = np.zeros(len(queries), bool)
+        for run in self.runs:
+            found |= np.isin(keys, run.dev)
         return found
 
     def save(self, folder: Path) -> None:
@@ -153,6 +153,15 @@ def keep_trained_on(
         known.save(folder)
 
 
+def _keys(texts: Iterable[str]) -> Hashes:
+    """The digests of the texts' wordings, ascending, each once."""
+    return np.unique(digests(map(wording, texts)))
+
+
+def _base64(array: npt.NDArray[np.uint64]) -> str:
+    return base64.b64encode(array.astype("<u8").tobytes()).decode()
+
+
 def _signed(texts: Sequence[str]) -> npt.NDArray[np.uint64]:
     """(texts, 4) the signatures; zeros for a text without words."""
     found = np.zeros((len(texts), _WORDS), np.uint64)
@@ -168,7 +177,7 @@ def _near(asked: npt.NDArray[np.uint64], trained: npt.NDArray[np.uint64]) -> Fla
         rows = slice(start, start + _BLOCK)
         ours = _signs(asked[rows])
         for other in range(0, len(trained), _BLOCK):
-            # of bits that agree, less those that differ
+            # a product of signs is the bits that agree less those that differ, exact in float32
             agreement = ours @ _signs(trained[other : other + _BLOCK]).T
             found[rows] |= (agreement >= 2 * _LEAST - _BITS).any(axis=1)
     return found

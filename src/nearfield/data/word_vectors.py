@@ -14,6 +14,7 @@ from nearfield.data.arrow import open_table, positions, write_table
 from nearfield.data.cache import files_key
 from nearfield.data.readers.lines import reading
 from nearfield.data.readers.word_vectors import word_vector_blocks
+from nearfield.data.texts import Texts
 from nearfield.errors import InputError
 from nearfield.formats.model_folder import contract_json
 from nearfield.formats.static_folder import (
@@ -57,16 +58,15 @@ class WordVectors:
         Raises InputError for what is neither, and as `word_vector_blocks` does.
         """
         path = Path(path)
-        static = path.is_dir() and (
-            (path / "config.json").exists() or (path / "tokenizer.json").exists()
-        )
+        static = (path / "config.json").exists() or (path / "tokenizer.json").exists()
         folder = path if static else word_folder(path)
         table = read_table(folder)
         if (folder / "words.arrow").exists():
             words = open_table(folder / "words.arrow")["word"]
         else:
             words = _tokens(folder)
-        return cls(path.stem if path.is_file() else path.name, words, table[: len(words)])
+        # the table's last row is the unknown word's
+        return cls(_name_of(path), words, table[: len(words)])
 
     def first(self, count: int) -> WordVectors:
         """The first `count` words."""
@@ -80,14 +80,11 @@ class WordVectors:
         """(n,) the words in upper case, by Python's rules. Of words that are then alike, the first
         is the one that counts.
         """
-        texts = (
-            self.words.slice(start, _BLOCK).to_pylist()
-            for start in range(0, len(self.words), _BLOCK)
-        )
-        return pa.chunked_array(
-            [pa.array([word.upper() for word in block], pa.string()) for block in texts],
-            pa.string(),
-        )
+        chunks = []
+        for start in range(0, len(self.words), _BLOCK):
+            block = self.words.slice(start, _BLOCK).to_pylist()
+            chunks.append(pa.array([word.upper() for word in block], pa.string()))
+        return pa.chunked_array(chunks, pa.string())
 
     def word(self, position: int) -> str:
         """The word at a place."""
@@ -105,13 +102,18 @@ def word_folder(path: Path) -> Path:
     """
     if not path.exists():
         raise InputError("does not exist; check the path", path=path)
-    name = path.stem if path.is_file() else path.name
     with reading(path):
         files = sorted(path.iterdir()) if path.is_dir() else [path]
-        folder = home() / "words" / files_key("words", [file for file in files if file.is_file()])
-    return kept_folder(
-        folder, lambda stage: write_word_folder(stage, word_vector_blocks(path), name=name)
-    )
+        key = files_key("words", [file for file in files if file.is_file()])
+
+    def make(stage: Path) -> None:
+        write_word_folder(stage, word_vector_blocks(path), name=_name_of(path))
+
+    return kept_folder(home() / "words" / key, make)
+
+
+def _name_of(path: Path) -> str:
+    return path.stem if path.is_file() else path.name
 
 
 def write_word_folder(
@@ -123,6 +125,7 @@ def write_word_folder(
     chunks: list[pa.Array] = []
     file = stage / "model.safetensors"
 
+    # the words are collected as the vectors pass, which are never all in memory
     def vectors() -> Iterator[Floats]:
         block = np.empty((0, 0), np.float32)
         for texts, block in blocks:
@@ -136,12 +139,7 @@ def write_word_folder(
     while pc.is_in(pa.scalar(unknown), value_set=words).as_py():
         unknown += "_"
     lower = bool(pc.all(pc.equal(pc.utf8_lower(words), words)).as_py())
-    texts = (
-        word
-        for start in range(0, len(words), _BLOCK)
-        for word in words.slice(start, _BLOCK).to_pylist()
-    )
-    write_word_tokeniser(stage / "tokenizer.json", texts, lower_case=lower, unknown=unknown)
+    write_word_tokeniser(stage / "tokenizer.json", Texts(words), lower_case=lower, unknown=unknown)
     write_table(stage / "words.arrow", pa.table({"word": words}))
     contract = Contract(name, map_tensors(file)["embeddings"].shape[1], UNLIMITED, normalise=False)
     write_static_config(stage, contract, made_from=name)
@@ -152,17 +150,15 @@ def _once(words: pa.ChunkedArray, file: Path) -> pa.ChunkedArray:
     """`words` without those that came before, whose rows are taken out of the file; its last row
     stays.
     """
+    # each word's first place is its own place, but for one that came before
     kept = pc.index_in(words, value_set=words).to_numpy() == np.arange(len(words))
     if kept.all():
         return words
     table = map_tensors(file)["embeddings"]
     rows = np.append(np.flatnonzero(kept), len(words))
     again = file.with_suffix(".again")
-    write_rows(
-        again,
-        "embeddings",
-        (table[rows[start : start + _BLOCK]] for start in range(0, len(rows), _BLOCK)),
-    )
+    blocks = (table[rows[start : start + _BLOCK]] for start in range(0, len(rows), _BLOCK))
+    write_rows(again, "embeddings", blocks)
     again.replace(file)
     return words.filter(pa.array(kept))
 
@@ -172,4 +168,5 @@ def _tokens(folder: Path) -> pa.ChunkedArray:
     from tokenizers import Tokenizer
 
     vocabulary = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
-    return pa.chunked_array([pa.array(sorted(vocabulary, key=vocabulary.__getitem__), pa.string())])
+    by_id = sorted(vocabulary, key=vocabulary.__getitem__)
+    return pa.chunked_array([pa.array(by_id, pa.string())])

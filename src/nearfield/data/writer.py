@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from nearfield.data import pairs
 from nearfield.data.arrow import ROWS
-from nearfield.data.collection import FILES, MANIFEST, TABLES, Collection, manifest
-from nearfield.data.manifest import write_manifest
-from nearfield.data.pairs import PAIRS, Pairs
+from nearfield.data.collection import TABLES, Collection, note_collection
+from nearfield.data.pairs import PAIRS, TABLE, Pairs, note_pairs
 
 _BATCH_BYTES = 4 << 20  # a batch is written when its texts reach this, or ROWS rows
+
+
+def made_id(text: str) -> str:
+    """An id for a text that has none: 16 digits of its SHA-256, so that neither the order of rows
+    nor of files matters.
+    """
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class TableWriter:
@@ -47,10 +53,9 @@ class TableWriter:
     def _flush(self) -> None:
         if not self._rows:
             return
-        columns = [
-            pa.array(column, field.type)
-            for column, field in zip(zip(*self._rows, strict=True), self._schema, strict=True)
-        ]
+        columns = []
+        for field, column in zip(self._schema, zip(*self._rows, strict=True), strict=True):
+            columns.append(pa.array(column, field.type))
         batch = pa.RecordBatch.from_arrays(columns, schema=self._schema)
         if self._writer is None:
             self._batches.append(batch)
@@ -93,16 +98,8 @@ class CollectionWriter:
         """
         tables = {what: table.close() for what, table in self._tables.items()}
         if self._folder is None:
-            return Collection(
-                self._name,
-                tables["documents"],
-                tables["queries"],
-                tables["judgements"],
-                documents_only=documents_only,
-            )
-        write_manifest(
-            self._folder / MANIFEST, manifest(self._name, documents_only=documents_only), FILES
-        )
+            return Collection(self._name, **tables, documents_only=documents_only)
+        note_collection(self._folder, self._name, documents_only=documents_only)
         return Collection.open(self._folder)
 
 
@@ -115,7 +112,7 @@ class PairsWriter:
         self._name = name
         self._folder = folder
         self._source = source
-        self._table = TableWriter(PAIRS, folder and folder / pairs.TABLE)
+        self._table = TableWriter(PAIRS, folder and folder / TABLE)
 
     def pair(
         self,
@@ -126,10 +123,8 @@ class PairsWriter:
         score: float | None = None,
     ) -> None:
         """Add a pair."""
-        self._table.add(
-            (query, positive, list(negatives), score),
-            len(query) + len(positive) + sum(map(len, negatives)),
-        )
+        size = len(query) + len(positive) + sum(map(len, negatives))
+        self._table.add((query, positive, list(negatives), score), size)
 
     def finish(self) -> Pairs:
         """The pairs, checked; in the folder, they are memory-mapped. Raises CollectionError as
@@ -138,5 +133,5 @@ class PairsWriter:
         table = self._table.close()
         if self._folder is None:
             return Pairs(self._name, table, self._source)
-        write_manifest(self._folder / pairs.MANIFEST, pairs.manifest(self._name), [pairs.TABLE])
+        note_pairs(self._folder, self._name)
         return Pairs.open(self._folder, source=self._source)

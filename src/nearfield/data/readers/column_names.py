@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 # Meanings and the names that columns have for them, the more telling name first: a table with both
@@ -85,6 +85,7 @@ _SUFFIX = re.compile(
     rf"[\s_.:/-]+(?:{'|'.join(_LANGUAGES.split())})$|\.(?:text|value|content|body)$", re.IGNORECASE
 )
 _IN_BRACKETS = re.compile(r"\s*[(\[（【][^()\[\]（）【】]*[)\]）】]\s*$")
+_ACCENTS = re.compile("[\u0300-\u036f]")  # of Latin, Greek, Cyrillic; other marks are letters
 
 
 def plain(name: str) -> str:
@@ -92,13 +93,28 @@ def plain(name: str) -> str:
     underscores, at its end a language, anything in brackets or that it is a part with a text; the
     Arabic article.
     """
-    found = _key(name)
-    if found not in _KNOWN:
-        shorter = _IN_BRACKETS.sub("", name.strip(BLANKS))
-        found = next(
-            (key for key in map(_key, (shorter, _SUFFIX.sub("", shorter))) if key in _KNOWN), found
-        )
-    return found
+    whole = _key(name)
+    if whole in _KNOWN:
+        return whole
+    # brackets, and then a language, are cut off only where that leaves a known name
+    shorter = _IN_BRACKETS.sub("", name.strip(BLANKS))
+    for key in (_key(shorter), _key(_SUFFIX.sub("", shorter))):
+        if key in _KNOWN:
+            return key
+    return whole
+
+
+def by_plain_name(names: Sequence[str]) -> dict[str, str]:
+    """Each name by what `plain` makes of it; of several that are alike then, the first."""
+    return {plain(name): name for name in reversed(names)}
+
+
+def first_called(by_key: Mapping[str, str], keys: Iterable[str]) -> str | None:
+    """The name in `by_key` that the first of `keys` finds, None where none does."""
+    for key in keys:
+        if key in by_key:
+            return by_key[key]
+    return None
 
 
 def numbered_negative(name: str) -> bool:
@@ -112,16 +128,13 @@ def known(name: str) -> bool:
 
 
 def _key(name: str) -> str:
+    # Turkish's letter without a dot is written with one elsewhere; then the Arabic article
     name = name.strip(BLANKS).casefold().replace("ı", "i").removeprefix("ال")
-    apart = unicodedata.normalize("NFKD", name)
-    bare = "".join(mark for mark in apart if not _accent(mark))
+    # NFKD takes accents off their letters; NFKC joins again what is no accent, as Korean's
+    # syllables
+    bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", name))
+    # a leading underscore stays: _id
     return re.sub(r"(?<!^)[\W_]+|[\s-]+", "", unicodedata.normalize("NFKC", bare)) or bare
-
-
-def _accent(character: str) -> bool:
-    return (
-        "\u0300" <= character <= "\u036f"
-    )  # of Latin, Greek and Cyrillic; other marks are letters
 
 
 KEYS: Final = {meaning: tuple(map(_key, words)) for meaning, words in NAMES.items()}

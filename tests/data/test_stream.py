@@ -91,6 +91,15 @@ def test_bad_rows_keep_their_place(tmp_path: Path) -> None:
     assert "rows.jsonl:4: has no field 'text'" in rows[3].fault
 
 
+def test_a_bad_first_row_keeps_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "documents.jsonl"
+    path.write_text('not json\n{"_id": "a", "text": "one"}\n{"_id": "b", "text": "two"}\n')
+    first, *others = open_stream(path, "document").rows()
+    assert first.number == 1
+    assert "is not JSON" in first.fault
+    assert others == [Row(2, "a", "one"), Row(3, "b", "two")]
+
+
 def test_lines_of_a_file_and_of_standard_input(tmp_path: Path) -> None:
     path = tmp_path / "texts.txt"
     path.write_bytes(b"one\n\ntwo \xff\nthree")

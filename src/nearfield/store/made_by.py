@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nearfield.errors import InputError
 from nearfield.store.atomic import write_json
@@ -45,8 +46,8 @@ class MadeBy:
         facts = read_json(path)
         if not isinstance(facts, dict) or facts.get("format") != FORMAT:
             raise again
-        facts = {"adapter": ""} | facts
-        values = [facts.get(field.name) for field in dataclasses.fields(cls)]
+        stated: dict[str, Any] = {"adapter": ""} | facts
+        values = [stated.get(field.name) for field in dataclasses.fields(cls)]
         if not all(isinstance(value, str) for value in values):
             raise again
         return cls(*values)

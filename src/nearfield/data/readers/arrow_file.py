@@ -25,9 +25,8 @@ class ArrowFile(RowFile):
 
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record]:
         """The rows; of their columns those named, else those that are used, else all."""
-        chosen = check_columns(self._schema().names, columns, self)
-        batches = (batch.select(list(chosen)) for batch in self._batches())
-        yield from numbered(batches, self)
+        chosen = list(check_columns(self._schema().names, columns, self))
+        yield from numbered((batch.select(chosen) for batch in self._batches()), self)
 
     def names(self) -> list[str]:
         """The names of all columns."""

@@ -7,14 +7,14 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 
 from nearfield.data.columns import Columns, UnknownColumnsError
 from nearfield.data.readers.column_names import FLAGS, KEYS, known, plain
 from nearfield.data.record import MISSING, SPLIT_NAMES, YES_NO, Record
 from nearfield.errors import InputError
 
-PROFILED = 300
-"""Rows that are read for it."""
+PROFILED = 300  # rows that are read for it
 _FILLED = 0.5  # of the cells of a column of texts
 _DISTINCT = 0.3  # of them: labels and categories repeat
 _WORDS = 2.0  # on average: ids and names have fewer
@@ -43,14 +43,21 @@ class Contents:
     """The first rows of a table, by column."""
 
     def __init__(self, rows: Sequence[Record]) -> None:
-        names = dict.fromkeys(name for record in rows for name in record.values)
-        self.cells = {name: [_text(record.values.get(name)) for record in rows] for name in names}
+        # all rows' columns in the order in which they come first: JSON's rows may differ in theirs
+        names = dict.fromkeys(chain.from_iterable(record.values for record in rows))
+        self.cells: dict[str, list[str]] = {}
+        for name in names:
+            self.cells[name] = [_text(record.values.get(name)) for record in rows]
 
     @cached_property
     def profiles(self) -> list[Profile]:
         """The columns of texts."""
-        found = (_profile(name, cells) for name, cells in self.cells.items())
-        return [profile for profile in found if profile is not None]
+        found = []
+        for name, cells in self.cells.items():
+            profile = _profile(name, cells)
+            if profile is not None:
+                found.append(profile)
+        return found
 
     def textless(self, names: Collection[str]) -> set[str]:
         """Those of the columns that hold numbers, ids, addresses or a few single words, in a table
@@ -66,9 +73,9 @@ class Contents:
             return columns
         used = columns.meanings()
         for name, cells in self.cells.items():
-            found = {cell.lower() for cell in cells}
             if name in used:
                 continue
+            found = {cell.lower() for cell in cells}
             if columns.relevance is None and plain(name) in FLAGS and found <= YES_NO.keys():
                 unused = tuple(other for other in columns.unused if other != name)
                 columns = replace(columns, relevance=name, unused=unused)
@@ -84,15 +91,16 @@ class Contents:
         cells = [cell for cell in self.cells.get(name, ()) if _filled(cell)]
         if len(cells) < _FEWEST:
             return False
+        if all(map(_ID.fullmatch, cells)):
+            return True
         kinds = len(set(cells))
         words = sum(map(_word_count, cells)) / len(cells)
-        category = kinds * _REPEATED <= len(cells) and words < _WORDS
         # "Web form" and "Help center" of a channel, "Within a day" of a response; a query may be
         # as short and come as often
         often = _CATEGORIES.get(plain(name))
         if often is not None and kinds * often <= len(cells):
-            category = words < _HEADING
-        return category or all(map(_ID.fullmatch, cells))
+            return words < _HEADING
+        return kinds * _REPEATED <= len(cells) and words < _WORDS
 
 
 def proposed(
@@ -105,15 +113,19 @@ def proposed(
     for name in sorted(textless):
         message += f". {name!r} holds no texts, as {contents.example(name)[:40]!r}"
     options = _options(error, contents.profiles, textless)
-    label = next((name for name in contents.cells if plain(name) in KEYS["label"]), None)
-    if label is not None and "query" in options:
-        text = max(contents.profiles, key=lambda profile: profile.length).name
-        message += f". Where {label!r} is the label of texts: --document {shlex.quote(text)} alone"
-    if options:
+    labels = [name for name in contents.cells if plain(name) in KEYS["label"]]
+    if labels and "query" in options:
+        longest = max(contents.profiles, key=lambda profile: profile.length)
+        message += (
+            f". Where {labels[0]!r} is the label of texts: --document "
+            f"{shlex.quote(longest.name)} alone"
+        )
+    if options and error.line == 1 and not _heads(error.names):
+        # columns without names go by their numbers, from 1
+        options = {use: str(error.names.index(name) + 1) for use, name in options.items()}
+        message = f"{error.plain}. The file has no header: say {_stated(options)}"
+    elif options:
         message += ". By their contents, say: " + _stated(options)
-        if error.line == 1 and not _heads(error.names):
-            options = {use: str(error.names.index(name) + 1) for use, name in options.items()}
-            message = f"{error.plain}. The file has no header: say {_stated(options)}"
     return UnknownColumnsError(
         message,
         path=error.place,
@@ -135,8 +147,8 @@ def _options(
     options = dict[str, str]()
     lacking = [name for name in ("query", "document") if name not in error.known]
     found = [profile for profile in found if profile.name not in error.known.values()]
-    titled = [profile for profile in found if not known(profile.name)]
-    found = titled or found  # a title is no query
+    # a column whose name has another meaning, as a title, only where there is no other
+    found = [profile for profile in found if not known(profile.name)] or found
     if len(lacking) == 2 and len(found) == 1:
         lacking = ["document"]
     if "query" in lacking and len(found) >= len(lacking):
@@ -147,16 +159,17 @@ def _options(
         options["document"] = max(found, key=lambda profile: profile.length).name
     left = [name for name in lacking if name not in options]
     if len(left) == len(textless) == 1:  # what it is called says so after all
-        options |= dict(zip(left, textless, strict=True))
+        options[left[0]] = next(iter(textless))
     return options if set(options) == set(lacking) else {}
 
 
 def _heads(names: Sequence[str]) -> bool:
     """Whether the names look like those of columns, and not like a row of texts and numbers."""
-    return not any(
-        _NUMBER.fullmatch(name.partition(" (")[0]) or _word_count(name) >= _HEADING
-        for name in names
-    )
+    for name in names:
+        # without the number that `numbered` puts behind a repeated one
+        if _NUMBER.fullmatch(name.partition(" (")[0]) or _word_count(name) >= _HEADING:
+            return False
+    return True
 
 
 def _profile(name: str, cells: Sequence[str]) -> Profile | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
@@ -46,12 +45,13 @@ class Delimited(RowFile):
     def read_as(self) -> dict[str, str]:
         """The encoding, the separator, and which line is the header where others are before it."""
         separator = self._dialect.separator
-        name = SEPARATORS.get(separator, repr(separator))
+        said = {"encoding": self.encoding(), "separator": "none: one column"}
+        if separator != _ALONE:
+            said["separator"] = SEPARATORS.get(separator, repr(separator))
         before = self._before(self._dialect)
-        return {
-            "encoding": self.encoding(),
-            "separator": "none: one column" if separator == _ALONE else name,
-        } | ({"header": f"below {before} other rows"} if before else {})
+        if before:
+            said["header"] = f"below {before} other rows"
+        return said
 
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record | InputError]:
         """Each row below the header, or what is wrong with it."""
@@ -77,32 +77,38 @@ class Delimited(RowFile):
 
     @cached_property
     def _dialect(self) -> _Dialect:
-        stated = self.options.separator
+        """The likeliest dialect: of those whose separator is stated, or is in the first line."""
         first = self._first_line()
-        found = _STATED.fullmatch(first)
-        if stated is not None:
-            separator = {"tab": "\t", "\\t": "\t"}.get(stated, stated)
-            if len(separator) != 1 or separator in '"\r\n':
-                raise self._error(f"--separator {stated!r}: wanted one character, or tab", 1)
-            dialects = [_Dialect(separator, stated=found is not None)]
-        elif found:
-            dialects = [_Dialect(found[1], stated=True)]
+        stated = _STATED.fullmatch(first)
+        if self.options.separator is not None:
+            dialects = [_Dialect(self._stated_separator(), stated=stated is not None)]
+        elif stated:
+            dialects = [_Dialect(stated[1], stated=True)]
         else:
+            # of two that divide the rows as well, the first wins
             preferred = "\t" if ".tsv" in self.path.name.lower() else ","
             order = sorted(SEPARATORS, key=lambda separator: separator != preferred)
             dialects = [_Dialect(separator) for separator in order if separator in first]
         if "\t" in [dialect.separator for dialect in dialects]:
-            dialects.append(_Dialect("\t", quoted=False, stated=found is not None))
+            dialects.append(_Dialect("\t", quoted=False, stated=stated is not None))
         if len(dialects) < len(SEPARATORS):  # the first line may be a title
             others = [_Dialect(separator) for separator in SEPARATORS if separator not in first]
             dialects += filter(self._before, others)
-        if not dialects:
-            quotes = first.strip().startswith('"') or first.count('"') % 2
-            commas = _Dialect(",")
-            if quotes or self._vote(commas)[0] >= 1:
-                return commas
-            return _Dialect(_ALONE)
-        return max(dialects, key=self._vote)
+        if dialects:
+            return max(dialects, key=self._vote)
+        # one column, whose rows may be quoted, as each text with a line break or a comma is
+        commas = _Dialect(",")
+        quotes = first.strip().startswith('"') or first.count('"') % 2
+        if quotes or self._vote(commas)[0] >= 1:
+            return commas
+        return _Dialect(_ALONE)
+
+    def _stated_separator(self) -> str:
+        stated = self.options.separator or ""
+        separator = {"tab": "\t", "\\t": "\t"}.get(stated, stated)
+        if len(separator) != 1 or separator in '"\r\n':
+            raise self._error(f"--separator {stated!r}: wanted one character, or tab", 1)
+        return separator
 
     def _first_line(self) -> str:
         for number, raw in raw_lines(self.path, self.encoding()):
@@ -118,13 +124,16 @@ class Delimited(RowFile):
         names that are known, the share of rows, the fields.
         """
         rows = self._rows(dialect, _SAMPLE)
-        if rows == [[]]:
+        if rows == [[]]:  # not even the first row can be read so
             return -1.0, 0, 0.0, 0
         header, *below = rows[header_at(rows, self.options) or 0 :] or [[]]
-        names = sum(known(name) for name in header)
-        sizes = Counter(len(_trimmed(row, len(header))) for row in below)
-        share = sizes[len(header)] / max(1, sizes.total())
-        return float(share >= _ENOUGH) + (share == 1), names, share, len(header)
+        names = sum(map(known, header))
+        alike = sum(len(_trimmed(row, len(header))) == len(header) for row in below)
+        share = alike / max(1, len(below))
+        most = 0.0
+        if share >= _ENOUGH:
+            most = 2.0 if share == 1 else 1.0
+        return most, names, share, len(header)
 
     def _before(self, dialect: _Dialect) -> int:
         """The number of rows before the header."""
@@ -159,10 +168,12 @@ class Delimited(RowFile):
                     raise raw
                 yield number, raw
                 continue
-            start = start if parts else number
+            if not parts:
+                start = number
             parts.append(raw)
-            quotes += raw.count(b'"') if dialect.quoted else 0
             size += len(raw)
+            if dialect.quoted:
+                quotes += raw.count(b'"')
             # a quote within a field that has none around it, as of inches, opens nothing
             if quotes % 2 == 0 or (len(parts) == 1 and not opening.search(raw)):
                 yield start, decoded(b"\n".join(parts), self.path, start)

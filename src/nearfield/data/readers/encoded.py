@@ -54,6 +54,7 @@ def opened(path: Path, encoding: str = UTF_8) -> io.BufferedReader:
 def unpacked(path: Path) -> io.BufferedReader:
     """The bytes of a file that may be packed with gzip or zstd."""
     path.stat()  # what is not there is said so, see `reading`
+    # what the shell opened is a pipe, which `open_regular` refuses
     held = re.fullmatch(r"/dev/(fd/\d+|stdin)|/proc/self/fd/\d+", str(path))
     file = open(path, "rb") if held else open_regular(path)  # noqa: SIM115
     start = file.peek(4)[:4]
@@ -76,6 +77,7 @@ def detected(path: Path, *, fallback: bool) -> str:
         for mark, name in _MARKS.items():
             if start.startswith(mark):
                 return name
+        # the upper byte of an ASCII letter in UTF-16 is zero: the second one in little endian
         even = start[::2].count(0)
         odd = start[1::2].count(0)
         if min(even, odd) == 0 and even + odd > _ZEROS * len(start):
@@ -86,9 +88,10 @@ def detected(path: Path, *, fallback: bool) -> str:
 
 
 def _by_letters(file: IO[bytes], path: Path) -> str:
+    # bytes that are ASCII letters, that are above ASCII, and of these such that are valid in UTF-8
     letters = special = sequences = 0
     whole = True
-    undefined = False
+    undefined = False  # has bytes that cp1252 has no character for
     decoder = codecs.getincrementaldecoder(UTF_8)()
     while block := file.read(_BLOCK):
         if whole:
@@ -142,7 +145,8 @@ class _Recoded(io.RawIOBase):
             except UnicodeError as error:
                 raise OSError(f"it is not {self._encoding}: {error}") from error
         size = min(len(buffer), len(self._left))
-        buffer[:size], self._left = self._left[:size], self._left[size:]
+        buffer[:size] = self._left[:size]
+        self._left = self._left[size:]
         return size
 
     def close(self) -> None:

@@ -33,8 +33,9 @@ def document_text(record: Record, column: str) -> str:
     given = record.values.get(COLUMN)
     if given is None or given == "":
         return text
-    several = given if isinstance(given, list | tuple) else [given]
-    return with_figures(text, [_figure(record, each) for each in several])
+    if not isinstance(given, list | tuple):
+        given = [given]
+    return with_figures(text, [_figure(record, each) for each in given])
 
 
 def _figure(record: Record, given: object) -> Figure:

@@ -49,6 +49,7 @@ def numbered(names: Sequence[str]) -> list[str]:
     found = list[str]()
     for name in names:
         seen[name] += 1
-        repeats = name and seen[name] > 1 and not known(name)
-        found.append(f"{name} ({seen[name]})" if repeats else name)
+        if name and seen[name] > 1 and not known(name):
+            name = f"{name} ({seen[name]})"
+        found.append(name)
     return found

@@ -99,6 +99,7 @@ def _object(line: str, place: Place, number: int) -> Record | InputError:
     except ValueError as error:
         fault = f"is not usable JSON: {first_line(error)}"
     else:
+        # a list of texts, as pairs are often written, is a row of columns without names
         if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
             value = {str(at): part for at, part in enumerate(value, 1)}
         if isinstance(value, dict):
@@ -108,8 +109,9 @@ def _object(line: str, place: Place, number: int) -> Record | InputError:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of a JSON parser's pairs; Python's own keeps the last of two values unsaid."""
     value = dict(pairs)
     if len(value) < len(pairs):
-        (twice, _), *_ = Counter(key for key, _ in pairs).most_common(1)
+        [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
         raise ValueError(f"the key {twice[:60]!r} is there twice in one object; keep one")
     return value

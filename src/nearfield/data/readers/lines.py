@@ -18,6 +18,7 @@ _ENDLESS = 1 << 30  # bytes of a line that are read on to its end
 LIMIT = 8 << 20
 
 _MAGIC = 16  # bytes at a file's start that tell its kind
+# what files that are not text begin with, and what is said of them
 _BINARY: Final[Mapping[bytes, str]] = {
     b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or give its name the ending "
     ".xlsx",
@@ -29,7 +30,6 @@ _BINARY: Final[Mapping[bytes, str]] = {
     b"SQLite format 3": "a database of SQLite; export its rows as CSV",
     b"%PDF": "a PDF; save its text",
 }
-"""What files that are not text begin with."""
 
 
 def refuse_binary(start: bytes, path: Path) -> None:
@@ -45,9 +45,9 @@ def refuse_binary(start: bytes, path: Path) -> None:
 
 def refuse_known(start: bytes, path: Path) -> None:
     """Raise InputError where a file that starts so is of a known kind that is not read."""
-    found = next((what for magic, what in _BINARY.items() if start.startswith(magic)), None)
-    if found is not None:
-        raise InputError(f"is {found}", path=path)
+    for magic, what in _BINARY.items():
+        if start.startswith(magic):
+            raise InputError(f"is {what}", path=path)
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -69,7 +69,8 @@ def tolerant_lines(
     """The same, with the error in the place of a line that is too long or not UTF-8, so that the
     others can be read.
     """
-    return ((number, decoded(raw, path, number)) for number, raw in raw_lines(path, encoding))
+    for number, raw in raw_lines(path, encoding):
+        yield number, decoded(raw, path, number)
 
 
 def raw_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[int, bytes | InputError]]:
@@ -88,8 +89,10 @@ def raw_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[int, by
 
 
 def _encoding(path: Path) -> str:
-    held = str(path).startswith(("/dev/", "/proc/"))  # can be read only once
-    return UTF_8 if held else detected(path, fallback=False)
+    # a pipe of the shell can be read only once
+    if str(path).startswith(("/dev/", "/proc/")):
+        return UTF_8
+    return detected(path, fallback=False)
 
 
 def split_lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes | InputError]]:
@@ -100,14 +103,8 @@ def split_lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes | Inpu
     while raw := file.readline(LIMIT + 1):
         number += 1
         if len(raw) > LIMIT:
-            yield (
-                number,
-                InputError(
-                    too_long(len(raw) + _rest(file, path, number), what="the line"),
-                    path=path,
-                    line=number,
-                ),
-            )
+            size = len(raw) + _rest(file, path, number)
+            yield number, InputError(too_long(size, what="the line"), path=path, line=number)
         else:
             yield number, raw.rstrip(b"\r\n")
 
@@ -144,9 +141,9 @@ def decode(raw: bytes, path: Path, *, line: int = 1) -> str:
 
 def decoded(raw: bytes | InputError, path: Path, line: int) -> str | InputError:
     """`raw` as text, or the error that `decode` raises, or that it is already."""
+    if isinstance(raw, InputError):
+        return raw
     try:
-        if isinstance(raw, InputError):
-            return raw
         return decode(raw, path, line=line)
     except InputError as error:
         return error
@@ -183,4 +180,7 @@ def lines_in(path: Path) -> int | None:
     with reading(path), unpacked(path) as file:
         if path.stat().st_size > _COUNTED:
             return None
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
+        found = 0
+        while block := file.read(_BLOCK):
+            found += block.count(b"\n")
+        return found

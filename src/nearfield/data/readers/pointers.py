@@ -52,8 +52,9 @@ def id_in(record: Record, column: str) -> str:
 
 def plain_id(cell: str) -> str:
     """An id as every table has it."""
-    whole = _WHOLE.fullmatch(cell.strip())
-    return whole[1] if whole else cell.strip()
+    cell = cell.strip()
+    whole = _WHOLE.fullmatch(cell)
+    return whole[1] if whole else cell
 
 
 def _between(source: Rows, target: Rows, keys: Mapping[str, set[str]]) -> Iterator[Pointer]:
@@ -65,15 +66,19 @@ def _between(source: Rows, target: Rows, keys: Mapping[str, set[str]]) -> Iterat
 
 def _keys(target: Rows) -> dict[str, set[str]]:
     """The ids in each column of single words that differ in every row."""
-    return {
-        name: {id_in(record, name) for record in target}
-        for name, values in target.contents.cells.items()
-        if len(set(values)) == len(values) > 1 and all(map(_ID.fullmatch, values))
-    }
+    keys = {}
+    for name, values in target.contents.cells.items():
+        # told by the first rows; only of such a column all are read
+        if len(set(values)) == len(values) > 1 and all(map(_ID.fullmatch, values)):
+            keys[name] = {id_in(record, name) for record in target}
+    return keys
 
 
 def _within(cells: Sequence[str], ids: set[str]) -> bool:
-    given = [cell for cell in map(plain_id, cells) if cell]
+    """Whether all cells that are not empty are ids; 1 to 5 of a rating are, of most tables, and
+    repeat.
+    """
+    given = list(filter(None, map(plain_id, cells)))
     distinct = set(given)
     return len(distinct) > 1 and len(distinct) * _REPEATED > len(given) and distinct <= ids
 
@@ -84,4 +89,9 @@ def _told(pointer: Pointer) -> int:
     """
     name = plain(pointer.column)
     file = plain(PurePath(pointer.target.place).name)
-    return 2 * (file[:3] in name) + (name == plain(pointer.key) and name not in ("id", "_id"))
+    told = 0
+    if file[:3] in name:  # docid of documents, quest_id of questions
+        told += 2
+    if name == plain(pointer.key) and name not in ("id", "_id"):
+        told += 1
+    return told

@@ -58,6 +58,8 @@ class Rows(ABC):
         """
         names = self.names()
         contents = self.contents
+        # Columns that are called a query or a document and hold no texts. Without them the names
+        # are asked again, as another column may then be the one.
         textless = set[str]()
         while True:
             try:
@@ -75,10 +77,10 @@ class Rows(ABC):
         if self.options.score is None and contents.textless({columns.positive or ""}):
             columns = replace(columns, score=None)
         columns = contents.completed(columns)
-        texts = set[str]()
-        if columns.paired:
-            texts = {name for name in (columns.positive, *columns.negatives) if name}
-        return replace(columns, printed=columns.printed | _printed(self, texts - columns.printed))
+        if not columns.paired:
+            return columns
+        lists = {columns.positive or "", *columns.negatives} - columns.printed
+        return replace(columns, printed=columns.printed | _printed(self, lists))
 
     def _doubtful(self, names: Iterable[str | None]) -> set[str]:
         """Those of the columns that were taken by their names and hold no texts."""
@@ -189,15 +191,12 @@ def described(rows: Rows) -> Table:
     if not rows.layout.paired:
         meanings |= {COLUMN: COLUMN}
     columns = {name: meanings.get(name, "") for name in rows.names() if name}
-    seen = set[bytes]()
+    seen = set[bytes]()  # 16 bytes of each row's hash, not the rows
     count = 0
     for record in rows:
         count += 1
-        seen.add(
-            hashlib.sha256(repr(list(record.values.items())).encode("utf-8", "replace")).digest()[
-                :16
-            ]
-        )
+        written = repr(list(record.values.items())).encode("utf-8", "replace")
+        seen.add(hashlib.sha256(written).digest()[:16])
     return Table(rows.place, rows.read_as(), columns, count, count - len(seen))
 
 
@@ -226,11 +225,16 @@ def _printed(rows: Rows, names: set[str]) -> set[str]:
     """Those of the columns in which every cell that is not empty looks like a printed list, read no
     further than it takes.
     """
+    left = set(names)
     seen = set[str]()
     for record in rows:
-        full = {name for name in names if record.values.get(name) not in (None, "")}
-        names = names - {name for name in full if not looks_printed(record.values[name])}
-        if not names:
+        for name in names:
+            cell = record.values.get(name)
+            if cell is None or cell == "":
+                continue
+            seen.add(name)
+            if not looks_printed(cell):
+                left.discard(name)
+        if not left:
             break
-        seen |= full
-    return names & seen
+    return left & seen

@@ -37,7 +37,9 @@ def beir_judgements(path: Path) -> Iterator[tuple[str, str, int]]:
 
 
 def _fields(path: Path, split: Callable[[str], list[str]]) -> Fields:
-    return ((number, split(line)) for number, line in lines(path) if line.strip())
+    for number, line in lines(path):
+        if line.strip():
+            yield number, split(line)
 
 
 def _counted(path: Path, rows: Fields, count: int, wanted: str) -> Fields:

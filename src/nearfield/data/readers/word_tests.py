@@ -73,6 +73,7 @@ def read_word_pairs(path: str | Path) -> WordPairs:
     for number, line in lines(path):
         if line.startswith("#") or not line.strip():
             continue
+        # a comma last: in other files it is a decimal one
         separator = next((mark for mark in "\t;" if mark in line), ",")
         parts = [part.strip() for part in line.split(separator)]
         score = _number(parts[2]) if len(parts) == 3 else math.nan

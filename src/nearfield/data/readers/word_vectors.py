@@ -10,7 +10,6 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from tokenize import TokenError
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -19,11 +18,13 @@ import pyarrow.parquet as pq
 
 from nearfield.data.readers.lines import decode, reading
 from nearfield.errors import InputError, first_line
+from nearfield.store.array import map_array
 from nearfield.store.regular import open_regular
 from nearfield.types.arrays import Floats
 
 Block = tuple[list[str], Floats]
-_ROWS = 4096  # words a block
+_ROWS = 4096  # words in a block, at most
+_FLOATS = ("float32", "float16", "float64", ">f4", ">f2", ">f8")
 # number of words and of dimensions, as word2vec and fastText write them
 _HEADER = re.compile(rb"\s*(\d{1,18})\s+(\d{1,18})\s*$")
 # FASTTEXT_FILEFORMAT_MAGIC_INT32 of fastText's source
@@ -63,10 +64,13 @@ def _blocks(file: BinaryIO, path: Path) -> Iterator[Block]:
             path=path,
         )
     first, _, rest = start.partition(b"\n")
+    count = None  # of words, where the file says how many
+    dim = len(first.split()) - 1
     header = _HEADER.match(first)
     if header:
         file.readline(_SAMPLE)
-    count, dim = (int(header[1]), int(header[2])) if header else (None, len(first.split()) - 1)
+        count = int(header[1])
+        dim = int(header[2])
     if not start or dim < 1 or count == 0:
         raise InputError(
             "holds no word vectors; wanted a word and its numbers a line, or "
@@ -80,20 +84,25 @@ def _blocks(file: BinaryIO, path: Path) -> Iterator[Block]:
             path=path,
             line=1,
         )
-    text = not header or _is_text(rest, dim)
-    _check_claim(path, count or 0, dim, text=text)
-    if text:
+    if count is None:
+        yield from _text(file, path, dim, None)
+    elif _is_text(rest, dim):
+        # a letter, and a blank and a digit for each number
+        _check_claim(path, count, dim, least=count * (2 * dim + 1))
         yield from _text(file, path, dim, count)
     else:
-        yield from _binary(file, path, count or 0, dim)
+        # a letter, and float32s
+        _check_claim(path, count, dim, least=count * (4 * dim + 1))
+        yield from _binary(file, path, count, dim)
 
 
-def _check_claim(path: Path, count: int, dim: int, *, text: bool) -> None:
-    """Raise InputError where the file cannot hold the words that its first line claims, before
-    memory is taken for any.
+def _check_claim(path: Path, count: int, dim: int, *, least: int) -> None:
+    """Raise InputError where the file cannot hold the words that its first line claims, which take
+    `least` bytes, before memory is taken for any.
     """
-    size = path.stat().st_size * (_RATIO if _packed(path) else 1)
-    least = count * (2 * dim + 1 if text else 4 * dim + 1)
+    size = path.stat().st_size
+    if _packed(path):
+        size *= _RATIO
     if least > size:
         got = f"the first line says {count:,} words of {dim:,} dimensions, at least {least:,} bytes"
         raise InputError(
@@ -105,16 +114,19 @@ def _check_claim(path: Path, count: int, dim: int, *, text: bool) -> None:
 
 def is_word_vectors(path: Path) -> bool:
     """Whether a model's place is one that `word_vector_blocks` reads, and not a model folder."""
-    return path.is_file() or (
-        path.is_dir() and not (path / "config.json").exists() and _parts(path) is not None
-    )
+    if path.is_file():
+        return True
+    return not (path / "config.json").exists() and _parts(path) is not None
 
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     packed = _packed(path)
     with open_regular(path) as raw:
-        yield cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw
+        if packed:
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+        else:
+            yield raw
 
 
 def _packed(path: Path) -> bool:
@@ -127,19 +139,20 @@ def _is_text(sample: bytes, dim: int) -> bool:
     """Whether what follows the header begins with a word and `dim` numbers in text."""
     parts = sample.split(b"\n", 1)[0].split()
     try:
-        return len([float(part) for part in parts[-dim:]]) == dim and len(parts) > dim
+        numbers = [float(part) for part in parts[-dim:]]
     except ValueError:
         return False
+    return len(numbers) == dim < len(parts)
 
 
 def _text(file: BinaryIO, path: Path, dim: int, count: int | None) -> Iterator[Block]:
-    first = 1 if count is None else 2
-    number = first
+    number = 0 if count is None else 1  # of the line that was read last
     words = list[str]()
     numbers = list[bytes]()
     most = _LONGEST + _NUMBER_BYTES * dim
     rows = _rows_of(dim)
-    for number, raw in enumerate(iter(lambda: file.readline(most + 1), b""), first):
+    while raw := file.readline(most + 1):
+        number += 1
         if len(raw) > most:
             raise InputError(
                 f"is longer than {most:,} bytes; wanted a word and {dim} numbers",
@@ -165,10 +178,10 @@ def _text(file: BinaryIO, path: Path, dim: int, count: int | None) -> Iterator[B
             numbers = []
     if words:
         yield words, _numbers(numbers, path, dim, last=number)
-    if count is not None and number - first + 1 != count:
+    if count is not None and number - 1 != count:
         raise InputError(
-            f"the first line says {count:,} words, and {number - first + 1:,} lines "
-            "follow; the file is cut off",
+            f"the first line says {count:,} words, and {number - 1:,} lines follow; the file is "
+            "cut off",
             path=path,
         )
 
@@ -182,13 +195,13 @@ def _cut(line: bytes, dim: int) -> tuple[bytes, bytes]:
     """The word and the text of its numbers; a word of some GloVe files has blanks within. Two times
     nothing where it is too short.
     """
-    if line.count(b" ") == dim:
+    if line.count(b" ") == dim:  # as nearly all lines: no list of numbers is made of it
         word, _, values = line.partition(b" ")
         return word, values
     parts = line.rsplit(maxsplit=dim)
-    if len(parts) == dim + 1:
-        return (parts[0], b" ".join(parts[1:]))
-    return (b"", b"")
+    if len(parts) <= dim:
+        return b"", b""
+    return parts[0], b" ".join(parts[1:])
 
 
 def _numbers(lines: list[bytes], path: Path, dim: int, *, last: int) -> Floats:
@@ -200,6 +213,7 @@ def _numbers(lines: list[bytes], path: Path, dim: int, *, last: int) -> Floats:
         values = np.fromstring(b" ".join(lines).decode("ascii", "replace"), np.float32, sep=" ")
     if values.size == len(lines) * dim and np.isfinite(values).all():
         return values.reshape(-1, dim)
+    # something is wrong: only now each number is looked at, which is slow, to name it
     for number, line in enumerate(lines, last - len(lines) + 1):
         for part in line.split():
             try:
@@ -253,6 +267,7 @@ def _binary_word(file: BinaryIO, path: Path, number: int) -> str:
                 path=path,
             )
     try:
+        # some writers end each vector with a line break
         return bytes(word).lstrip(b"\n").decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"word {number:,} is not UTF-8: {error.reason}", path=path) from error
@@ -275,38 +290,18 @@ def _array_and_table(folder: Path) -> Iterator[Block]:
             path=folder,
         )
     array, table = parts
-    for part in parts:
-        open_regular(part).close()
-    try:
-        vectors = np.load(array, mmap_mode="r")
-        columns = pq.read_table(table)
-        columns.validate(full=True)  # texts that are not UTF-8
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        OverflowError,
-        MemoryError,
-        TypeError,
-        TokenError,
-        pa.ArrowException,
-    ) as error:
-        raise InputError(f"could not be read: {first_line(error)}", path=folder) from error
-    texts = [
-        field.name for field in columns.schema if field.type in (pa.string(), pa.large_string())
-    ]
-    if (
-        len(texts) != 1
-        or vectors.ndim != 2
-        or vectors.dtype.kind != "f"
-        or len(vectors) != len(columns)
-    ):
-        got = (
+    vectors = map_array(array, _FLOATS, (None, None))
+    columns = _table(table)
+    texts = []
+    for name, column in zip(columns.column_names, columns.columns, strict=True):
+        if column.type in (pa.string(), pa.large_string()):
+            texts.append(name)
+    if len(texts) != 1 or len(vectors) != len(columns):
+        raise InputError(
             f"{array.name} has the shape {vectors.shape}, {table.name} {len(columns)} rows and "
-            f"{len(texts)} columns of text"
+            f"{len(texts)} columns of text; wanted a row of floats for each word of one column",
+            path=folder,
         )
-        raise InputError(f"{got}; wanted a row of floats for each word of one column", path=folder)
     for start in range(0, len(vectors), _ROWS):
         block = np.ascontiguousarray(vectors[start : start + _ROWS], np.float32)
         if not np.isfinite(block).all():
@@ -321,3 +316,13 @@ def _array_and_table(folder: Path) -> Iterator[Block]:
                 path=table,
             )
         yield words.to_pylist(), block
+
+
+def _table(path: Path) -> pa.Table:
+    open_regular(path).close()
+    try:
+        table = pq.read_table(path)
+        table.validate(full=True)  # texts that are not UTF-8
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        raise InputError(f"could not be read: {first_line(error)}", path=path) from error
+    return table

@@ -26,7 +26,10 @@ class Workbook(RowFile):
     def read_as(self) -> dict[str, str]:
         """The sheet, and the others."""
         name, others, _ = self._sheet
-        return {"sheet": name} | ({"other sheets, not read": ", ".join(others)} if others else {})
+        said = {"sheet": name}
+        if others:
+            said["other sheets, not read"] = ", ".join(others)
+        return said
 
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record | InputError]:
         """Each row below the header that is not blank."""
@@ -54,24 +57,31 @@ class Workbook(RowFile):
             raise InputError(
                 f"is not an Excel workbook or is damaged: {first_line(error)}", path=self.path
             ) from error
-        found = [(name, rows) for name, rows in found if rows]
-        if not found:
+        sheets = {name: rows for name, rows in found if rows}
+        if not sheets:
             raise self.without_rows()
-        starts = [header_at([cells for _, cells in rows], self.options) for _, rows in found]
-        at = next((at for at, start in enumerate(starts) if start is not None), 0)
-        name, rows = found.pop(at)
-        return name, [other for other, _ in found], rows[starts[at] or 0 :]
+        chosen = next(iter(sheets))
+        start = None  # of the header among the rows
+        for name, rows in sheets.items():
+            start = header_at([cells for _, cells in rows], self.options)
+            if start is not None:
+                chosen = name
+                break
+        rows = sheets.pop(chosen)
+        return chosen, list(sheets), rows[start or 0 :]
 
 
 def _rows(sheet: Any) -> list[tuple[int, list[str]]]:
     """The rows that are not blank, all as wide as the widest."""
-    rows = [
-        (number, [_text(cell) for cell in cells])
-        for number, cells in enumerate(sheet.iter_rows(values_only=True), 1)
-        if any(cell not in (None, "") for cell in cells)
-    ]
-    width = max((len(cells) for _, cells in rows), default=0)
-    return [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
+    rows = []
+    width = 0
+    for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
+        if any(cell not in (None, "") for cell in cells):
+            rows.append((number, [_text(cell) for cell in cells]))
+            width = max(width, len(cells))
+    for _, texts in rows:
+        texts += [""] * (width - len(texts))
+    return rows
 
 
 def _text(cell: Any) -> str:

@@ -47,7 +47,10 @@ class MadeBy:
         if not isinstance(facts, dict) or facts.get("format") != FORMAT:
             raise again
         stated: dict[str, Any] = {"adapter": ""} | facts
-        values = [stated.get(field.name) for field in dataclasses.fields(cls)]
-        if not all(isinstance(value, str) for value in values):
-            raise again
+        values = []
+        for field in dataclasses.fields(cls):
+            value = stated.get(field.name)
+            if not isinstance(value, str):
+                raise again
+            values.append(value)
         return cls(*values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from nearfield.data.chunk import SPLITTERS
 from nearfield.data.chunk.chunks import Chunk, Starts, check_sizes, chunks
@@ -28,9 +27,10 @@ class Chunking:
 
         Raises InputError and RegistryError for anything else.
         """
-        first, *rest = text.split(":")
-        by = cls.by if first.isdecimal() else first
-        numbers = [first, *rest] if first.isdecimal() else rest
+        by = cls.by
+        numbers = text.split(":")
+        if not numbers[0].isdecimal():
+            by = numbers.pop(0)
         if len(numbers) > 2 or not all(word.isascii() and word.isdecimal() for word in numbers):
             raise InputError(
                 f"the chunks are {text!r}; wanted SPLITTER:SIZE:OVERLAP or a part of it, as in "
@@ -49,5 +49,5 @@ class Chunking:
         """The chunks of a text, in order; tokens are what `starts` finds. A text of white space
         alone is one empty chunk.
         """
-        cut = partial(chunks, by=self.by, size=self.size, overlap=self.overlap, starts=starts)
-        return cut(text) or [Chunk("", 0, 0)]
+        found = chunks(text, self.by, self.size, self.overlap, starts)
+        return found or [Chunk("", 0, 0)]

@@ -47,10 +47,12 @@ def tokens_of(tokenizer: Tokenizer) -> Starts:
     own = Tokenizer.from_str(tokenizer.to_str())
     own.no_truncation()
     own.no_padding()
-    # sorted, as a normaliser may swap characters
-    return lambda text: sorted(
-        start for start, _ in own.encode(text, add_special_tokens=False).offsets
-    )
+
+    def starts(text: str) -> Sequence[int]:
+        offsets = own.encode(text, add_special_tokens=False).offsets
+        return sorted(start for start, _ in offsets)  # a normaliser may swap characters
+
+    return starts
 
 
 def chunks(
@@ -116,16 +118,15 @@ def _parts(
     if level == len(splitter.levels):
         return _cut(start, end, counted.between(start, end))
     places = [found.end() for found in splitter.levels[level].finditer(text, start, end)]
-    return [
-        part
-        for inner in _cut(start, end, places)
-        for part in _parts(text, inner, splitter, counted, size, level + 1)
-    ]
+    parts: list[Span] = []
+    for inner in _cut(start, end, places):
+        parts += _parts(text, inner, splitter, counted, size, level + 1)
+    return parts
 
 
 def _cut(start: int, end: int, places: Sequence[int]) -> list[Span]:
-    edges = [start, *(place for place in places if start < place < end), end]
-    return list(pairwise(edges))
+    inner = [place for place in places if start < place < end]
+    return list(pairwise([start, *inner, end]))
 
 
 def _joined(parts: Sequence[Span], counted: _Counted, size: int, overlap: int) -> list[Span]:

@@ -30,7 +30,7 @@ _CLOSING = re.compile(r"[)\]}>;,{]|else\b|end\b")  # goes on with what is over i
 
 def _sections(text: str) -> list[Section]:
     sections: list[Section] = []
-    path: list[tuple[int, str]] = []
+    path: list[tuple[int, str]] = []  # indent and name of the definitions that a line is in
     start = 0
     pending: int | None = None  # where the comments and decorators over a line begin
     for at, line in lines(text):
@@ -42,10 +42,13 @@ def _sections(text: str) -> list[Section]:
         name = _defined(stripped)
         outside = bool(path) and indent <= path[-1][0] and not _CLOSING.match(stripped)
         if name is None and _BEFORE.match(line):
-            pending = at if pending is None else pending
+            if pending is None:
+                pending = at
             continue
         if name is not None or outside:
-            begins = at if pending is None else max(pending, start)
+            begins = at
+            if pending is not None:
+                begins = max(pending, start)
             if begins > start:
                 sections.append(Section(start, begins, _names(path)))
                 start = begins
@@ -70,8 +73,11 @@ def _defined(line: str) -> str | None:
     """The name that `line` defines; None where it defines nothing."""
     if len(line) > _LONGEST:
         return None
-    found = next(filter(None, (pattern.match(line) for pattern in _DEFINITIONS)), None)
-    return None if found is None else found[1]
+    for pattern in _DEFINITIONS:
+        found = pattern.match(line)
+        if found:
+            return str(found[1])
+    return None
 
 
 CODE = Splitter((re.compile(r"\n\s*\n"), re.compile(r"\n")), _sections)

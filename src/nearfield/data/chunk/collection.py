@@ -57,8 +57,11 @@ def write_chunks(collection: Collection, cut: Cut, path: str | Path) -> int:
         nonlocal count
         for placed in placed_chunks(collection, cut):
             count += 1
-            title = {"title": placed.title} if placed.title else {}
-            yield {"id": placed.id} | placed.place() | title | {"text": placed.chunk.text}
+            row = {"id": placed.id} | placed.place()
+            if placed.title:
+                row["title"] = placed.title
+            row["text"] = placed.chunk.text
+            yield row
 
     write_rows(path, rows())
     return count
@@ -79,12 +82,11 @@ def _of_chunks(collection: Collection, placed: Sequence[Placed]) -> Collection:
     chunks: dict[str, list[str]] = {}
     for each in placed:
         chunks.setdefault(each.document, []).append(each.id)
-    judged = [
-        row | {"document": chunk}
-        for row in collection.judgements.to_pylist()
+    judged = []
+    for row in collection.judgements.to_pylist():
         # a judgement may name a document that is not there, and stays as it is
-        for chunk in chunks.get(row["document"], [row["document"]])
-    ]
+        for chunk in chunks.get(row["document"], [row["document"]]):
+            judged.append(row | {"document": chunk})
     documents = [
         {"id": each.id, "title": each.title, "text": each.chunk.text, "group": each.group}
         for each in placed

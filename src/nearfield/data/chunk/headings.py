@@ -16,16 +16,19 @@ def _sections(text: str) -> list[Section]:
     in that one's section.
     """
     sections: list[Section] = []
-    path: list[tuple[int, str]] = []
-    start = body = 0
-    fence = ""
+    path: list[tuple[int, str]] = []  # level and title of the headings over a line
+    start = body = 0  # of the section, and of its text below the last heading
+    fence = ""  # what opened the code block that a line is in
     for at, line in lines(text):
         marker = _FENCE.match(line)
         if marker and not fence:
             fence = marker[1]
         elif marker and marker[1].startswith(fence) and not line[marker.end() :].strip():
+            # as long as the one that opened it at least, with nothing behind (CommonMark 4.5)
             fence = ""
-        found = None if fence else _HEADING.match(line)
+        if fence:
+            continue
+        found = _HEADING.match(line)
         if found is None:
             continue
         level = len(found[1])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nearfield.data.columns import shortened
 from nearfield.data.open import recognise
-from nearfield.data.readers.column_names import plain
+from nearfield.data.readers.column_names import by_plain_name
 from nearfield.data.readers.rows import strict
 from nearfield.data.record import relevance_of
 from nearfield.errors import InputError
@@ -38,8 +38,7 @@ def open_instructed(source: object) -> Instructed:
     queries: dict[str, dict[str, dict[str, int]]] = {}
     for rows in found.tables_read():
         columns = rows.layout
-        names = {plain(name): name for name in rows.names()}
-        instruction = names.get(INSTRUCTION)
+        instruction = by_plain_name(rows.names()).get(INSTRUCTION)
         query = columns.query
         document = columns.positive
         relevance = columns.relevance or columns.score
@@ -51,10 +50,11 @@ def open_instructed(source: object) -> Instructed:
             grade = relevance_of(record.values[relevance], record.place, record.line)
             judged[record.text(document)] = grade
     if not queries:
-        names_read = [shortened(rows.names()) for rows in found.tables_read()[:1]]
+        columns_read = "of no table"
+        for rows in found.tables_read()[:1]:
+            columns_read = shortened(rows.names())
         raise InputError(
-            f"has columns {names_read[0] if names_read else 'of no table'}; wanted query, "
-            f"{INSTRUCTION}, document and relevance",
+            f"has columns {columns_read}; wanted query, {INSTRUCTION}, document and relevance",
             path=found.place,
         )
     return Instructed(found.name, queries, str(found.place))

@@ -45,8 +45,11 @@ def open_spans(source: str | Path) -> SpanData:
     Raises InputError for another layout, and for a span that is not in its document.
     """
     place = Path(source)
-    files = [place] if place.is_file() else sorted((place / BENCHMARKS).glob("*.json"))
-    folder = place.parents[1] if place.is_file() and len(place.parts) > 2 else place
+    folder = place
+    files = sorted((place / BENCHMARKS).glob("*.json"))
+    if place.is_file():
+        files = [place]
+        folder = place.absolute().parent.parent
     if not files or not (folder / CORPUS).is_dir():
         raise InputError(
             f"holds no spans; wanted a folder of texts in {CORPUS}/ and of queries with their "
@@ -54,11 +57,10 @@ def open_spans(source: str | Path) -> SpanData:
             path=place,
         )
     corpus = folder / CORPUS
-    documents = {
-        path.relative_to(corpus).as_posix(): _text(path)
-        for path in sorted(corpus.rglob("*.txt"))
-        if path.is_file()
-    }
+    documents = {}
+    for path in sorted(corpus.rglob("*.txt")):
+        if path.is_file():
+            documents[path.relative_to(corpus).as_posix()] = _text(path)
     queries: dict[str, list[Span]] = {}
     for file in files:
         for record in Json(file):

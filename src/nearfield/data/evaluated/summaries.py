@@ -6,12 +6,13 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from nearfield.data.columns import shortened
 from nearfield.data.open import recognise
 from nearfield.data.printed_list import printed_list
-from nearfield.data.readers.column_names import plain
+from nearfield.data.readers.column_names import by_plain_name, first_called
 from nearfield.data.record import Record
 from nearfield.errors import InputError
 
@@ -57,41 +58,38 @@ def open_summaries(source: object) -> Summaries:
         raise InputError(f"holds no summaries; wanted rows with {_WANTED}", path=found.place)
     rows: dict[tuple[object, ...], list[Summarised]] = {}
     for table in tables:
-        named = {plain(name): name for name in reversed(table.names())}
-        columns = [
-            next((named[key] for key in keys if key in named), None) for keys in _NAMES.values()
-        ]
+        named = by_plain_name(table.names())
+        columns = [first_called(named, keys) for keys in _NAMES.values()]
         for record in table:
             row = _summarised(record, columns)
-            single = len(row.machine) == 1
-            # a row of several is a text by itself
-            rows.setdefault((row.human, None if single else record.line), []).append(row)
+            # a row of several machines' summaries is a text by itself
+            own = None if len(row.machine) == 1 else record.line
+            rows.setdefault((row.human, own), []).append(row)
     return Summaries(found.name, [_together(each) for each in rows.values()], str(found.place))
 
 
 def _summarised(record: Record, columns: Sequence[str | None]) -> Summarised:
-    if None in columns:
+    by_people, by_machines, scored = columns
+    if by_people is None or by_machines is None or scored is None:
         raise record.error(f"has columns {shortened(record.values)}; wanted {_WANTED}")
-    human, machine, scores = (_listed(record, column or "") for column in columns)
+    human = _listed(record, by_people)
+    machine = _listed(record, by_machines)
+    scores = _listed(record, scored)
     if not human or not machine:
         raise record.error("has no summaries; wanted one by people and one by a machine, at least")
     if len(scores) != len(machine):
-        raise record.error(
-            f"wanted a list of {len(machine)} scores in {columns[2]!r}, one per summary"
-        )
+        raise record.error(f"wanted a list of {len(machine)} scores in {scored!r}, one per summary")
     try:
         numbers = tuple(float(score) for score in scores if not isinstance(score, bool))
     except (TypeError, ValueError):
         numbers = ()
     if len(numbers) != len(scores) or not all(map(math.isfinite, numbers)):
-        raise record.error(
-            f"{columns[2]!r} holds {shortened([str(scores)])}; wanted finite numbers"
-        )
-    texts = [
-        tuple(record.checked(text, column or "") for text in each)
-        for each, column in zip((human, machine), columns, strict=False)
-    ]
-    return Summarised(texts[0], texts[1], numbers)
+        raise record.error(f"{scored!r} holds {shortened([str(scores)])}; wanted finite numbers")
+    return Summarised(
+        tuple(record.checked(text, by_people) for text in human),
+        tuple(record.checked(text, by_machines) for text in machine),
+        numbers,
+    )
 
 
 def _listed(record: Record, column: str) -> list[Any]:
@@ -106,8 +104,6 @@ def _listed(record: Record, column: str) -> list[Any]:
 
 
 def _together(rows: Sequence[Summarised]) -> Summarised:
-    return Summarised(
-        rows[0].human,
-        tuple(text for row in rows for text in row.machine),
-        tuple(score for row in rows for score in row.scores),
-    )
+    machine = tuple(chain.from_iterable(row.machine for row in rows))
+    scores = tuple(chain.from_iterable(row.scores for row in rows))
+    return Summarised(rows[0].human, machine, scores)

@@ -11,7 +11,7 @@ from pathlib import Path
 from nearfield.data.cache import files_key
 from nearfield.data.collection import ALL, Collection
 from nearfield.data.columns import columns_of, shortened
-from nearfield.data.readers.column_names import plain
+from nearfield.data.readers.column_names import by_plain_name, first_called
 from nearfield.data.readers.figures import document_text, has_figures
 from nearfield.data.readers.jsonl import JsonLines
 from nearfield.data.readers.rows import Rows
@@ -30,7 +30,6 @@ from nearfield.types.role import QUERY
 CORPUS, QUERIES, QRELS = "corpus.jsonl", "queries.jsonl", "qrels"
 _QRELS = (".tsv", ".qrels", ".txt")
 _JUDGED = (QRELS, "default", "data")  # folders of tables of judgements
-_COLUMNS = (("queryid", "qid"), ("corpusid", "documentid", "docid"), ("score", "relevance"))
 
 
 class Beir(Source):
@@ -53,10 +52,10 @@ class Beir(Source):
 
     def collection(self) -> Collection:
         """The folder's documents, queries and judgements."""
-        read = [*self._corpus, *self._queries, *self._judged]
-        files = [file for rows in read for file in rows.files()]
 
         def key() -> str:
+            read = [*self._corpus, *self._queries, *self._judged]
+            files = chain.from_iterable(rows.files() for rows in read)
             return files_key("beir", [*files, *judgement_files(self.folder)])
 
         return converted(
@@ -94,12 +93,11 @@ def judgement_files(folder: Path) -> list[Path]:
     """The files in `qrels`: .tsv as BEIR writes them, .qrels and .txt as TREC does; a file's name
     is its split's.
     """
-    found = sorted((folder / QRELS).glob("*"))
-    return [
-        inside(folder, f"{QRELS}/{path.name}", path=folder / QRELS)
-        for path in found
-        if path.suffix.lower() in _QRELS
-    ]
+    found = []
+    for path in sorted((folder / QRELS).glob("*")):
+        if path.suffix.lower() in _QRELS:
+            found.append(inside(folder, f"{QRELS}/{path.name}", path=folder / QRELS))
+    return found
 
 
 def write_judgements(folder: Path, writer: CollectionWriter) -> None:
@@ -114,18 +112,22 @@ def _tables(folder: Path) -> tuple[list[Rows], list[Rows], list[Rows]]:
     """The tables one or two folders deep: of the corpus and of queries, by the name of the file or
     of its folder, and of judgements, in a folder of `_JUDGED` or called as a split.
     """
-    corpus, queries, judged = list[Rows](), list[Rows](), list[Rows]()
-    files = sorted(path for depth in ("*/*", "*/*/*") for path in folder.glob(depth))
-    for path in files:
-        rows = rows_of(path) if path.is_file() and path.suffix not in _QRELS else None
-        called = (path.parent.name, path.name.partition(".")[0].partition("-")[0])
+    corpus: list[Rows] = []
+    queries: list[Rows] = []
+    judged: list[Rows] = []
+    for path in sorted([*folder.glob("*/*"), *folder.glob("*/*/*")]):
+        if path.suffix in _QRELS or not path.is_file():
+            continue
+        rows = rows_of(path)
         if rows is None:
             continue
+        # corpus-00000-of-00002.parquet is called corpus
+        called = (path.parent.name, path.name.partition(".")[0].partition("-")[0])
         if "corpus" in called:
             corpus.append(rows)
         elif "queries" in called:
             queries.append(rows)
-        elif called[0] in _JUDGED or split_in(path):
+        elif path.parent.name in _JUDGED or split_in(path):
             judged.append(rows)
     return corpus, queries, judged
 
@@ -136,19 +138,17 @@ def _id(row: Record) -> str:
 
 def _judgements(rows: Rows) -> Iterator[tuple[str, str, int]]:
     """Query, document and relevance of each row of a table. Raises InputError where it has none."""
-    names = {plain(name): name for name in rows.names()}
-    query, document, score = (
-        next((names[key] for key in keys if key in names), None) for keys in _COLUMNS
-    )
+    names = by_plain_name(rows.names())
+    query = first_called(names, ("queryid", "qid"))
+    document = first_called(names, ("corpusid", "documentid", "docid"))
+    score = first_called(names, ("score", "relevance"))
     if query is None or document is None or score is None:
         raise InputError(
-            f"has columns {shortened(names.values())}; wanted query-id, corpus-id and score",
+            f"has columns {shortened(rows.names())}; wanted query-id, corpus-id and score",
             path=rows.place,
         )
-    return once(
-        rows.place,
-        ((row.line, [row.id(query), row.id(document), row.values[score]]) for row in rows),
-    )
+    fields = ((row.line, [row.id(query), row.id(document), row.values[score]]) for row in rows)
+    return once(rows.place, fields)
 
 
 def _recognise(given: object, options: DataOptions) -> Beir | None:
@@ -159,7 +159,9 @@ def _recognise(given: object, options: DataOptions) -> Beir | None:
     if not given.is_dir():
         return None
     corpus, queries, judged = _tables(given)
-    return Beir(given, corpus, queries, judged) if corpus and queries else None
+    if corpus and queries:
+        return Beir(given, corpus, queries, judged)
+    return None
 
 
 BEIR = Kind(

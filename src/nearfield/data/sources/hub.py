@@ -40,17 +40,20 @@ def hub_files(name: str) -> list[Path]:
             "and the network, or open its files",
             path=name,
         ) from error
-    files = sorted(
-        path for path in folder.rglob("*") if path.is_file() and any(map(path.match, _FORMATS))
-    )
-    files = [path for path in files if not path.name.startswith(("dataset_info", "dataset_dict"))]
+    files = []
+    for path in sorted(folder.rglob("*")):
+        about = path.name.startswith(("dataset_info", "dataset_dict"))  # JSON, and not of rows
+        if not about and path.is_file() and any(map(path.match, _FORMATS)):
+            files.append(path)
     return _of_split(_of_config(files, folder, config, name), split, name)
 
 
 def split_in(path: Path) -> str:
     """The split that a file's name says, as in train-00000-of-00002.parquet; "" for none."""
-    words = _PART.findall(path.name.partition(".")[0].lower())
-    return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "")
+    for word in _PART.findall(path.name.partition(".")[0].lower()):
+        if word in SPLIT_NAMES:
+            return SPLIT_NAMES[word]
+    return ""
 
 
 def _of_config(files: list[Path], folder: Path, config: str | None, name: str) -> list[Path]:
@@ -60,9 +63,11 @@ def _of_config(files: list[Path], folder: Path, config: str | None, name: str) -
     by_config: dict[str, list[Path]] = {}
     for path in files:
         *folders, file = path.relative_to(folder).parts
-        before = _SPLIT.split(file.lower())[0].strip("-_.")
-        own = [part for part in folders if part.lower() not in ("data", *SPLIT_NAMES)]
-        by_config.setdefault(own[-1] if own else before, []).append(path)
+        configuration = _SPLIT.split(file.lower())[0].strip("-_.")
+        for part in folders:  # the innermost folder that is called so, not data or train
+            if part.lower() not in ("data", *SPLIT_NAMES):
+                configuration = part
+        by_config.setdefault(configuration, []).append(path)
     known = ", ".join(map(repr, sorted(by_config)))
     if config is None and len(by_config) > 1 and "" not in by_config:
         raise InputError(f"has several configurations; name one of {known}", path=name)
@@ -79,10 +84,10 @@ def _of_split(files: list[Path], split: str | None, name: str) -> list[Path]:
         return files
     wanted = SPLIT_NAMES.get(split.lower(), split)
     chosen = [path for path in files if wanted in (split_in(path), path.name.partition(".")[0])]
-    if not chosen:
-        known = sorted({split_in(path) for path in files} - {""})
-        raise InputError(
-            f"has no split {split!r}; it has {', '.join(known) or 'none'}.{nearest(split, known)}",
-            path=name,
-        )
-    return chosen
+    if chosen:
+        return chosen
+    known = sorted({split_in(path) for path in files} - {""})
+    raise InputError(
+        f"has no split {split!r}; it has {', '.join(known) or 'none'}.{nearest(split, known)}",
+        path=name,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -19,7 +18,7 @@ from nearfield.data.record import SPLIT_NAMES, Record
 from nearfield.data.sources.row_files import rows_of
 from nearfield.data.sources.source import Kind, Source, converted, name_of
 from nearfield.data.stream import Row, Stream
-from nearfield.data.writer import CollectionWriter, PairsWriter
+from nearfield.data.writer import CollectionWriter, PairsWriter, made_id
 from nearfield.errors import InputError
 from nearfield.store.inside import inside
 from nearfield.types.data_options import DataOptions
@@ -81,7 +80,8 @@ class ImageFolder(Source):
             return None
         rows = []
         for path, place in places.items():
-            split = place.parts[0].lower() if place.parts[0].lower() in SPLIT_NAMES else ""
+            outermost = place.parts[0].lower()
+            split = outermost if outermost in SPLIT_NAMES else ""
             rows.append((image_url(path), place.name, split))
         found = Labelled.of(rows, name=self.name, place=self.place)
         return replace(found, templates=self._templates())
@@ -102,7 +102,9 @@ class ImageFolder(Source):
 
     def _count(self) -> int:
         images = sum(1 for _ in image_files(self.folder))
-        return images if self._texts is None else images + sum(1 for _ in self._texts)
+        if self._texts is None:
+            return images
+        return images + sum(1 for _ in self._texts)
 
     def _rows(self) -> Iterator[Row]:
         numbers = count(1)
@@ -131,7 +133,7 @@ class ImageFolder(Source):
             if key not in texts:
                 key = self._named(row, key)
             for caption in row.texts(_first(row, CAPTIONS)):
-                query = hashlib.sha256(caption.encode()).hexdigest()[:16]
+                query = made_id(caption)
                 if query not in queries:
                     queries.add(query)
                     writer.query(query, caption)
@@ -148,8 +150,12 @@ class ImageFolder(Source):
 
 def _beside(folder: Path, stems: Iterable[str]) -> Rows | None:
     """The first file of rows of one of these names in the folder."""
-    known = (rows_of(folder / f"{stem}{end}") for stem in stems for end in ENDINGS)
-    return next((rows for rows in known if rows and Path(rows.place).is_file()), None)
+    for stem in stems:
+        for ending in ENDINGS:
+            path = folder / f"{stem}{ending}"
+            if path.is_file():
+                return rows_of(path)
+    return None
 
 
 def _first(row: Record, names: tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ from nearfield.data.readers.column_names import KEYS, plain
 from nearfield.data.readers.lines import reading
 from nearfield.data.readers.pointers import Pointer, pointers
 from nearfield.data.readers.rows import Rows
-from nearfield.data.sources.row_files import rows_of
+from nearfield.data.sources.row_files import tables_of
 from nearfield.data.sources.row_links import Links, write_links
 from nearfield.data.sources.source import Kind, Source, converted, name_of
 from nearfield.data.writer import CollectionWriter
@@ -35,7 +35,9 @@ class LinkedTables(Source):
         self._links = links
         used = links.tables()
         others = [Path(rows.place).name for rows in tables if rows not in used]
-        self.read_as = "; not used: ".join(filter(None, (str(links), ", ".join(others))))
+        self.read_as = str(links)
+        if others:
+            self.read_as += f"; not used: {', '.join(others)}"
 
     def collection(self) -> Collection:
         """All documents and queries, and the judgements between them."""
@@ -56,7 +58,7 @@ def _recognise(given: object, options: DataOptions) -> LinkedTables | None:
         files = sorted(file for file in given.iterdir() if file.is_file())
         if sum(file.stat().st_size for file in files) > _MOST:
             return None
-    tables = [rows for file in files if (rows := rows_of(file)) is not None]
+    tables = tables_of(files)
     if not 2 <= len(tables) <= _MOST_TABLES:
         return None
     found = [each for each in pointers(tables) if each.source is not each.target]
@@ -76,7 +78,10 @@ def _links(tables: list[Rows], found: list[Pointer], options: DataOptions) -> li
     one, else with a query in the table itself; where no table does, of one of answers that points
     at what they answer.
     """
-    between, within, answers = list[Links](), list[Links](), list[Links]()
+    # the three layouts: judgements between two tables, rows with a query each, and answers
+    between: list[Links] = []
+    within: list[Links] = []
+    answers: list[Links] = []
     for own in tables:
         out = [each for each in found if each.source is own]
         asked = [each for each in out if _called_queries(each.target)]
@@ -87,13 +92,14 @@ def _links(tables: list[Rows], found: list[Pointer], options: DataOptions) -> li
             columns = _documents(to.target, options.document)
             if columns is None or to in asked:
                 continue
-            text = _query(own, options.query)
             if len(asked) == 1:
                 text = _query(asked[0].target, options.query)
                 if text is not None:
                     between.append(Links(to, columns, text, asked[0]))
-            elif text is not None:
-                within.append(Links(to, columns, text))
+            else:
+                text = _query(own, options.query)
+                if text is not None:
+                    within.append(Links(to, columns, text))
     return between or within or answers
 
 
@@ -159,6 +165,7 @@ def _uncertain(folder: Path, links: list[Links], found: list[Pointer]) -> InputE
         asked = to.source.contents.profiles
         answers = to.target.contents.profiles
         if asked and answers:
+            # a query is a question where most of a column are, else the shortest text
             query = min(asked, key=lambda profile: (-round(profile.questions), profile.length))
             document = max(answers, key=lambda profile: profile.length)
             names = f"--query {shlex.quote(query.name)} --document {shlex.quote(document.name)}"

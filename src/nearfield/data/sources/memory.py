@@ -61,14 +61,17 @@ def _recognise(given: object, options: DataOptions) -> RowSource | None:
     rows = _rows(given, options)
     if rows is None:
         return None
-    return RowSource(NAME, rows.place, [rows], field="text" if _is_list(given, _DOCUMENTS) else "")
+    field = "text" if _is_list(given, _DOCUMENTS) else ""
+    return RowSource(NAME, rows.place, [rows], field=field)
 
 
 def _by_split(given: Mapping[object, object], options: DataOptions) -> RowSource | None:
     tables = []
     for name, part in given.items():
         split = SPLIT_NAMES.get(str(name).lower())
-        rows = None if split is None else _rows(part, options, split)
+        if split is None:
+            return None
+        rows = _rows(part, options, split)
         if rows is None:
             return None
         tables.append(rows)

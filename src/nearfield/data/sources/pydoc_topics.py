@@ -28,6 +28,8 @@ RULE: Final = 2  # of this file: raised when what is made of the same topics cha
 MIN_QUERY, MIN_DOCUMENT = 4, 8
 FRACTIONS: Final = {"dev": 0.5, "test": 0.5}
 _HEADING = re.compile(r"^\s*([*=\-~^\"#+|])\1{2,}", re.MULTILINE)
+# of grammar, of code at a prompt, of a table: columns are apart by blanks or bars
+_GRAMMAR_OR_TABLE = re.compile(r"::=|>>>|\||\S {3,}\S")
 _BULLET = re.compile(r"^([*-]|\d+\.)\s+")
 _FOOTNOTE = re.compile(r"\s?\[\d+\]")
 _EMPHASIS = re.compile(r"(?<!\w)(\*{1,2})(\w(?:[^*\n]*\w)?)\1(?!\w)")
@@ -79,14 +81,16 @@ def pairs_of(topics: Mapping[str, str]) -> dict[str, tuple[str, str, str]]:
             if query not in owner and document not in owner:
                 found[f"{topic}:{number}"] = (topic, query, document)
             for part in (query, document):
-                joined[_first(joined, owner.setdefault(part, topic))] = _first(joined, topic)
-    return {
-        key: (_first(joined, topic), query, document)
-        for key, (topic, query, document) in found.items()
-    }
+                other = owner.setdefault(part, topic)
+                joined[_first(joined, other)] = _first(joined, topic)
+    # only now, as a later topic may have joined two groups
+    for key, (topic, query, document) in found.items():
+        found[key] = (_first(joined, topic), query, document)
+    return found
 
 
 def _first(joined: Mapping[str, str], topic: str) -> str:
+    """The topic that the group of this one goes by (the root of union-find)."""
     while joined[topic] != topic:
         topic = joined[topic]
     return topic
@@ -103,13 +107,7 @@ def _paragraphs(text: str) -> Iterator[str]:
             continue
         margin = indent
         introduces_code = block.rstrip().endswith(":")
-        if (
-            _HEADING.search(block)
-            or "::=" in block
-            or ">>>" in block
-            or re.search(r"\S {3,}\S", block)
-            or "|" in block
-        ):
+        if _HEADING.search(block) or _GRAMMAR_OR_TABLE.search(block):
             continue
         line = _BULLET.sub("", " ".join(block.split()))
         yield _EMPHASIS.sub(r"\2", _FOOTNOTE.sub("", line))

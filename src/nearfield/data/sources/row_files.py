@@ -4,6 +4,7 @@ datasets saved, or one of a hub.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from nearfield.data.readers import FORMATS
@@ -20,7 +21,7 @@ from nearfield.types.data_options import NONE, DataOptions
 
 def _recognise(given: object, options: DataOptions) -> RowSource | None:
     if isinstance(given, str) and given.startswith(SCHEME):
-        tables = _tables(hub_files(given), options)
+        tables = tables_of(hub_files(given), options)
         for rows in tables:
             rows.split = split_in(Path(rows.place))
         return RowSource(given.removeprefix(SCHEME).replace("/", "-"), given, tables, files=True)
@@ -30,7 +31,7 @@ def _recognise(given: object, options: DataOptions) -> RowSource | None:
     if given.is_dir() and not (given / STATE).is_file():
         with reading(given):
             files = sorted(file for file in given.iterdir() if _split(file) in SPLIT_NAMES)
-    tables = _tables(files, options)
+    tables = tables_of(files, options)
     if tables:
         return RowSource(name_of(given), given, tables, files=True)
     return None
@@ -48,8 +49,10 @@ def rows_of(path: Path, options: DataOptions = NONE) -> Rows | None:
     return None
 
 
-def _tables(files: list[Path], options: DataOptions) -> list[Rows]:
-    return [rows for file in files if (rows := rows_of(file, options)) is not None]
+def tables_of(files: Iterable[Path], options: DataOptions = NONE) -> list[Rows]:
+    """The rows of those of the files that have a format's ending."""
+    found = (rows_of(file, options) for file in files)
+    return [rows for rows in found if rows is not None]
 
 
 def _split(path: Path) -> str:

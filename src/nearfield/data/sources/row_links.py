@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from nearfield.data.columns import Columns, columns_of
 from nearfield.data.readers.column_names import FLAGS, KEYS, plain
 from nearfield.data.readers.pointers import Pointer, id_in, pointers
 from nearfield.data.readers.rows import Rows
-from nearfield.data.record import relevance_of
+from nearfield.data.record import Record, relevance_of
 from nearfield.data.writer import CollectionWriter
 
 _RELEVANCE = {*KEYS["relevance"], *FLAGS, "score"}
@@ -25,19 +26,21 @@ class Links(NamedTuple):
     queries: Pointer | None = None
 
     def __str__(self) -> str:
-        said = f"{_name(self.documents.source)}: "
-        if self.queries is None:
-            said += f"{self.query!r} is the query"
-        else:
-            said += f"{self.queries.column!r} is of {_name(self.queries.target)}"
-        relevance = self.relevance
-        how = "every row is of a relevant one" if relevance is None else f"{relevance!r} says which"
-        return f"{said}, {self.documents.column!r} of {_name(self.documents.target)}; {how}"
+        query = f"{self.query!r} is the query"
+        if self.queries is not None:
+            query = f"{self.queries.column!r} is of {_name(self.queries.target)}"
+        document = f"{self.documents.column!r} of {_name(self.documents.target)}"
+        relevance = "every row is of a relevant one"
+        if self.relevance is not None:
+            relevance = f"{self.relevance!r} says which"
+        return f"{_name(self.documents.source)}: {query}, {document}; {relevance}"
 
     def tables(self) -> list[Rows]:
         """The tables that are read."""
-        asked = [] if self.queries is None else [self.queries.target]
-        return [self.documents.source, self.documents.target, *asked]
+        read = [self.documents.source, self.documents.target]
+        if self.queries is not None:
+            read.append(self.queries.target)
+        return read
 
     @property
     def relevance(self) -> str | None:
@@ -52,34 +55,39 @@ def write_links(links: Links, writer: CollectionWriter) -> None:
     a log of clicks, the highest counts.
     """
     to = links.documents
-    columns = links.columns
-    own = links.documents.source
     for record in to.target:
         other = id_in(record, to.column) not in ("", id_in(record, to.key))
-        if own is not to.target or not other:
-            text = record.joined(columns.text)
-            title = record.joined(columns.title)
+        if to.source is not to.target or not other:
+            text = record.joined(links.columns.text)
+            title = record.joined(links.columns.title)
             writer.document(id_in(record, to.key), text, title=title)
-    rows = [record for record in own if id_in(record, to.column)]
-    asked = links.queries
-    if asked is None:
-        texts = dict.fromkeys(record.text(links.query) for record in rows)
-        keys = {text: str(number) for number, text in enumerate(texts, 1)}
-        for text, key in keys.items():
-            writer.query(key, text)
-        queries = [keys[record.text(links.query)] for record in rows]
-    else:
-        for record in asked.target:
-            writer.query(id_in(record, asked.key), record.text(links.query))
-        queries = [id_in(record, asked.column) for record in rows]
+    rows = [record for record in to.source if id_in(record, to.column)]
+    queries = _write_queries(links, rows, writer)
     relevance = links.relevance
     judged = dict[tuple[str, str], int]()
     for query, record in zip(queries, rows, strict=True):
         value = 1 if relevance is None else record.values[relevance]
+        grade = relevance_of(value, record.place, record.line)
         pair = query, id_in(record, to.column)
-        judged[pair] = max(judged.get(pair, 0), relevance_of(value, record.place, record.line))
+        judged[pair] = max(judged.get(pair, 0), grade)
     for (query, document), grade in judged.items():
-        writer.judgement(query, document, grade, own.split or ALL)
+        writer.judgement(query, document, grade, to.source.split or ALL)
+
+
+def _write_queries(links: Links, rows: Sequence[Record], writer: CollectionWriter) -> list[str]:
+    """Write the queries, and the id of each row's. Those that are in the rows themselves are
+    numbered from 1.
+    """
+    asked = links.queries
+    if asked is not None:
+        for record in asked.target:
+            writer.query(id_in(record, asked.key), record.text(links.query))
+        return [id_in(record, asked.column) for record in rows]
+    texts = [record.text(links.query) for record in rows]
+    keys = {text: str(number) for number, text in enumerate(dict.fromkeys(texts), 1)}
+    for text, key in keys.items():
+        writer.query(key, text)
+    return [keys[text] for text in texts]
 
 
 def own_links(rows: Rows) -> Links | None:

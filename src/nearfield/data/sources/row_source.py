@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path, PurePath
 
 from nearfield.data.cache import files_key, through_cache
@@ -55,7 +56,9 @@ class RowSource(Source):
             key=self._key("rows", self.tables),
             ids={"document": self.tables, "query": self.tables},
         )
-        return replace(found, unused=unused) if unused else found
+        if unused:
+            return replace(found, unused=unused)
+        return found
 
     def _write(self, writer: CollectionWriter) -> bool:
         links = own_links(self.tables[0]) if len(self.tables) == 1 else None
@@ -122,9 +125,10 @@ class RowSource(Source):
         return field_stream(self.tables[0], name, name=PurePath(self.place).name)
 
     def _key(self, kind: str, tables: Sequence[Rows]) -> Callable[[], str] | None:
+        # images that rows name may change while the rows' own files stay the same
         if not self._files or any(map(has_figures, tables)):
             return None
-        files = [file for rows in tables for file in rows.files()]
+        files = list(chain.from_iterable(rows.files() for rows in tables))
         return lambda: files_key(f"{kind} {tables[0].options.given()}", files)
 
     def _scored_table(self) -> Rows:
@@ -136,15 +140,17 @@ class RowSource(Source):
                 "called train, dev, test",
                 path=self.place,
             )
-        names = [PurePath(rows.place).name for rows in scored]
-        splits = [rows.split for rows in scored]
-        if len(scored) > 1 and "test" not in splits:
+        tests = [rows for rows in scored if rows.split == "test"]
+        if not tests and len(scored) > 1:
+            names = [PurePath(rows.place).name for rows in scored]
             raise InputError(
                 f"has scored files ({', '.join(names)}) and none called test; name one",
                 path=self.place,
             )
-        chosen = splits.index("test") if "test" in splits else 0
-        used = names.pop(chosen)
-        others = f", not {', '.join(names)}" if names else ""
-        log.info(f"{self.place}: its rows are scored pairs; {used} is used{others}")
-        return scored[chosen]
+        chosen = (tests or scored)[0]
+        message = f"{self.place}: its rows are scored pairs; {PurePath(chosen.place).name} is used"
+        others = [PurePath(rows.place).name for rows in scored if rows is not chosen]
+        if others:
+            message += f", not {', '.join(others)}"
+        log.info(message)
+        return chosen

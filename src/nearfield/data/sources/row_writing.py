@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 import numbers
 import re
@@ -17,7 +16,7 @@ from nearfield.data.readers.delimited import SEPARATORS
 from nearfield.data.readers.figures import document_text
 from nearfield.data.readers.rows import Rows, looks_printed
 from nearfield.data.record import Record, relevance_of
-from nearfield.data.writer import CollectionWriter, PairsWriter
+from nearfield.data.writer import CollectionWriter, PairsWriter, made_id
 from nearfield.errors import InputError
 
 # a decimal comma; 1,234 may be a thousand
@@ -29,9 +28,8 @@ _FLAGS: Final = {"true": 1.0, "false": 0.0}
 def write_collection(tables: Sequence[Rows], writer: CollectionWriter) -> bool:
     """Write the rows of `tables` to `writer`; True where they were documents only.
 
-    A text that comes twice is one document (or query); its id is 16 digits of its SHA-256, so that
-    neither the order of rows nor of files matters. A positive is judged 1, or by a `relevance`
-    column, and a negative 0.
+    A text that comes twice is one document (or query), with an id made of it. A positive is judged
+    1, or by a `relevance` column, and a negative 0.
     """
     collected = _Collected(writer)
     documents_only = True
@@ -84,7 +82,8 @@ def _write_judged(rows: Rows, writer: PairsWriter, columns: Columns) -> None:
         positives, negatives = found.setdefault(record.text(columns.query or ""), ([], []))
         value = record.values.get(columns.relevance or "")
         relevant = relevance_of(value, record.place, record.line) > 0
-        (positives if relevant else negatives).extend(_positives(record, columns))
+        judged = positives if relevant else negatives
+        judged += _positives(record, columns)
         negatives += _negatives(record, columns)
     for query, (positives, negatives) in found.items():
         for positive in dict.fromkeys(positives):
@@ -117,9 +116,8 @@ class _Collected:
         if columns.relevance is not None:
             value = record.values.get(columns.relevance)
             relevance = relevance_of(value, record.place, record.line)
-        key, number = _key(query)
-        if number not in self._queries:
-            self._queries.add(number)
+        key = made_id(query)
+        if _is_new(key, self._queries):
             self._writer.query(key, query, group=group)
         for positive in _positives(record, columns):
             self._judge(key, self._add_document(positive, group), relevance, split)
@@ -134,22 +132,26 @@ class _Collected:
             self._writer.judgement(query, document, relevance, split)
 
     def _add_document(self, text: str, group: str, title: str = "") -> str:
-        key, number = _key(f"{title}\n{text}" if title else text)
-        if number not in self._documents:
-            self._documents.add(number)
+        key = made_id(f"{title}\n{text}" if title else text)
+        if _is_new(key, self._documents):
             self._writer.document(key, text, title=title, group=group)
         return key
 
 
-def _key(text: str) -> tuple[str, int]:
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return digest, int(digest, 16)
+def _is_new(key: str, seen: set[int]) -> bool:
+    """Whether the id was not `seen`, which it is from now on."""
+    number = int(key, 16)
+    if number in seen:
+        return False
+    seen.add(number)
+    return True
 
 
 def _positives(record: Record, columns: Columns) -> list[str]:
     column = columns.positive or "positive"
     value = record.values.get(column)
-    if isinstance(value, list | tuple) or (column in columns.printed and looks_printed(value)):
+    printed = column in columns.printed and looks_printed(value)
+    if printed or isinstance(value, list | tuple):
         return _several(record, column, columns)
     return [record.text(column)]
 
@@ -196,11 +198,13 @@ def _score(record: Record, column: str, *, commas: bool) -> float:
         if pattern.fullmatch(value.strip()):
             number = value.replace(",", ".")
     score = math.nan
+    # Python takes 1_000 as a number, which in a table is something else
     if isinstance(number, numbers.Real) or (isinstance(number, str) and "_" not in number):
         with contextlib.suppress(ValueError, OverflowError):
             score = float(number)
-    if not math.isfinite(score):
-        point = ", with a point and not a comma" if isinstance(value, str) and "," in value else ""
-        got = shortened([repr(value)])
-        raise record.error(f"{column!r} is {got}; wanted a finite number as score{point}")
-    return score
+    if math.isfinite(score):
+        return score
+    wanted = "a finite number as score"
+    if isinstance(value, str) and "," in value:
+        wanted += ", with a point and not a comma"
+    raise record.error(f"{column!r} is {shortened([repr(value)])}; wanted {wanted}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from nearfield.data.collection import Collection, RepeatedId
 from nearfield.data.labelled import Labelled
 from nearfield.data.pairs import Pairs
 from nearfield.data.readers.rows import Rows
-from nearfield.data.record import SPLIT_NAMES, Place
+from nearfield.data.record import SPLIT_NAMES, Place, Record
 from nearfield.data.stream import Stream, collection_stream
 from nearfield.data.writer import CollectionWriter
 from nearfield.errors import CollectionError, InputError
@@ -115,22 +116,21 @@ def converted(
 
 def _located(error: RepeatedId, tables: Sequence[Rows]) -> CollectionError:
     """The error with the file and line of the id's second use, looked for only now."""
-    uses = (
-        record
-        for rows in tables
-        for record in rows
-        if str(record.values.get("_id", record.values.get("id"))).strip() == error.key
-    )
-    first = next(uses, None)
-    second = next(uses, None)
-    if first is None or second is None:
-        return error
-    before = f"line {first.line}"
-    if first.place != second.place:
-        before = f"{first.place}, {before}"
-    return CollectionError(
-        f"{error.what} id {error.key!r} is used more than once, before in {before}; ids must be "
-        "unique",
-        path=second.place,
-        line=second.line,
-    )
+    first: Record | None = None
+    for record in chain.from_iterable(tables):
+        key = str(record.values.get("_id", record.values.get("id"))).strip()
+        if key != error.key:
+            continue
+        if first is None:
+            first = record
+            continue
+        before = f"line {first.line}"
+        if first.place != record.place:
+            before = f"{first.place}, {before}"
+        return CollectionError(
+            f"{error.what} id {error.key!r} is used more than once, before in {before}; ids must "
+            "be unique",
+            path=record.place,
+            line=record.line,
+        )
+    return error

@@ -34,6 +34,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -112,12 +113,14 @@ def _collection(name: str, chosen: Callable[[Path], list[Entry]]) -> Collection:
         return writer.finish()
 
     def key() -> str:
-        return files_key(
-            f"{name} {RULE} {sys.version}",
-            (file for module in sorted(sys.stdlib_module_names) for file in _files(root, module)),
-        )
+        files = (file for module in _modules() for file in _files(root, module))
+        return files_key(f"{name} {RULE} {sys.version}", files)
 
     return through_cache(key, make, open_folder=Collection.open)
+
+
+def _modules() -> list[str]:
+    return sorted(sys.stdlib_module_names)
 
 
 def short(found: Iterable[Entry]) -> list[Entry]:
@@ -150,17 +153,18 @@ def entries(root: Path) -> list[Entry]:
     file.
     """
     found: dict[str, Entry] = {}
-    for module in sorted(sys.stdlib_module_names):
+    for module in _modules():
         for file in _files(root, module):
             for entry in _file_entries(file, root, module):
                 found.setdefault(entry.key, entry)
+    # what several objects share is left out with all of them: no document answers it alone
     queries = Counter(_plain(entry.query) for entry in found.values())
     documents = Counter(_plain(entry.document) for entry in found.values())
-    return [
-        entry
-        for entry in found.values()
-        if queries[_plain(entry.query)] == 1 and documents[_plain(entry.document)] == 1
-    ]
+    kept = []
+    for entry in found.values():
+        if queries[_plain(entry.query)] == 1 and documents[_plain(entry.document)] == 1:
+            kept.append(entry)
+    return kept
 
 
 def _plain(text: str) -> str:
@@ -170,14 +174,15 @@ def _plain(text: str) -> str:
     return " ".join(text.lower().split()).rstrip(".!?:)")
 
 
-def _files(root: Path, module: str) -> Iterable[Path]:
+def _files(root: Path, module: str) -> Iterator[Path]:
     package = root / module
-    candidates = sorted(package.rglob("*.py")) if package.is_dir() else [package.with_suffix(".py")]
-    return (
-        file
-        for file in candidates
-        if file.is_file() and not any(map(_left_out, file.relative_to(root).with_suffix("").parts))
-    )
+    candidates = [package.with_suffix(".py")]
+    if package.is_dir():
+        candidates = sorted(package.rglob("*.py"))
+    for file in candidates:
+        parts = file.relative_to(root).with_suffix("").parts
+        if file.is_file() and not any(map(_left_out, parts)):
+            yield file
 
 
 def _left_out(part: str) -> bool:
@@ -197,13 +202,12 @@ def _file_entries(file: Path, root: Path, module: str) -> Iterator[Entry]:
     lines = source.splitlines()
     for name, node in _definitions(tree, ""):
         query = _query(ast.get_docstring(node) or "")
-        if MIN_WORDS <= len(query.split()) <= MAX_WORDS and not all(map(_does_nothing, node.body)):
-            if isinstance(node, ast.ClassDef):
-                document = _class_text(node, lines)
-            else:
-                document = _function_text(node, lines)
-            if _plain(query) not in _plain(document):
-                yield Entry(f"{path}:{name}", module, query, document)
+        long_enough = MIN_WORDS <= len(query.split()) <= MAX_WORDS
+        if not long_enough or all(map(_does_nothing, node.body)):
+            continue
+        document = _cut(lines, _start(node), node.end_lineno or node.lineno, _hidden(node))
+        if _plain(query) not in _plain(document):
+            yield Entry(f"{path}:{name}", module, query, document)
 
 
 def _definitions(node: ast.Module | ast.ClassDef, prefix: str) -> Iterator[tuple[str, Definition]]:
@@ -215,15 +219,14 @@ def _definitions(node: ast.Module | ast.ClassDef, prefix: str) -> Iterator[tuple
 
 
 def _does_nothing(statement: ast.stmt) -> bool:
-    raised = statement.exc if isinstance(statement, ast.Raise) else None
-    raised = raised.func if isinstance(raised, ast.Call) else raised
-    # a docstring, or ...
-    constant = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-    return (
-        constant
-        or isinstance(statement, ast.Pass)
-        or (isinstance(raised, ast.Name) and raised.id == "NotImplementedError")
-    )
+    if isinstance(statement, ast.Raise):  # NotImplementedError, called or not
+        raised = statement.exc
+        if isinstance(raised, ast.Call):
+            raised = raised.func
+        return isinstance(raised, ast.Name) and raised.id == "NotImplementedError"
+    if isinstance(statement, ast.Expr):  # a docstring, or ...
+        return isinstance(statement.value, ast.Constant)
+    return isinstance(statement, ast.Pass)
 
 
 def _query(docstring: str) -> str:
@@ -234,22 +237,17 @@ def _query(docstring: str) -> str:
     return first_sentence("\n".join(lines).strip().split("\n\n")[0])
 
 
-def _function_text(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str]) -> str:
-    return _cut(
-        lines,
-        _start(node),
-        node.end_lineno or node.lineno,
-        [_docstring_lines(inner) for inner in ast.walk(node)],
-    )
-
-
-def _class_text(node: ast.ClassDef, lines: list[str]) -> str:
-    """The class's head and attributes, and its methods' and inner classes' heads."""
+def _hidden(node: Definition) -> list[range]:
+    """The lines that are no part of the document: of a function every docstring within, of a class
+    its own and the bodies of what it defines.
+    """
+    if not isinstance(node, ast.ClassDef):
+        return [_docstring_lines(inner) for inner in ast.walk(node)]
     hidden = [_docstring_lines(node)]
     for child in node.body:
         if isinstance(child, _DEFINITIONS):
             hidden.append(range(child.body[0].lineno, (child.end_lineno or child.lineno) + 1))
-    return _cut(lines, _start(node), node.end_lineno or node.lineno, hidden)
+    return hidden
 
 
 def _start(node: Definition) -> int:
@@ -259,7 +257,8 @@ def _start(node: Definition) -> int:
 def _docstring_lines(node: ast.AST) -> range:
     """The 1-based lines of the node's docstring, none where it has none."""
     if isinstance(node, _DEFINITIONS) and ast.get_docstring(node, clean=False) is not None:
-        return range(node.body[0].lineno, (node.body[0].end_lineno or node.body[0].lineno) + 1)
+        first = node.body[0]
+        return range(first.lineno, (first.end_lineno or first.lineno) + 1)
     return range(0)
 
 
@@ -267,6 +266,10 @@ def _cut(lines: list[str], start: int, end: int, hidden: Iterable[range]) -> str
     """Lines `start` to `end` (1-based) without the hidden and the blank ones, moved to the left
     margin.
     """
-    cut = {number for numbers in hidden for number in numbers}
-    kept = (lines[number - 1] for number in range(start, end + 1) if number not in cut)
-    return textwrap.dedent("\n".join(line.rstrip() for line in kept if line.strip())).strip()
+    cut = set(chain.from_iterable(hidden))
+    kept = []
+    for number in range(start, end + 1):
+        line = lines[number - 1].rstrip()
+        if line and number not in cut:
+            kept.append(line)
+    return textwrap.dedent("\n".join(kept)).strip()

@@ -82,7 +82,7 @@ class StoredCollection(Source):
             number = 0
             for batch in batches(table):
                 part = conform(pa.Table.from_batches([batch]), schema, what=str(table))
-                texts = Texts(*(part[column] for column in columns))
+                texts = Texts(*[part[column] for column in columns])
                 for key, text in zip(Texts(part["id"]), texts, strict=True):
                     number += 1
                     yield Row(number, key, text)

@@ -46,9 +46,11 @@ def _between_tabs(lines: TextLines) -> bool:
     """
     rows = islice(lines.tolerant(), _TOLD_BY)
     first = [str(row.values["text"]) for row in rows if isinstance(row, Record)]
-    named = first and header_at([first[0].split("\t")], lines.options) is not None
-    counts = {line.count("\t") for line in first}
-    return "\t" in "".join(first[:1]) and (named or len(counts) == 1)
+    if not first or "\t" not in first[0]:
+        return False
+    if header_at([first[0].split("\t")], lines.options) is not None:
+        return True
+    return len({line.count("\t") for line in first}) == 1
 
 
 LINES = Kind("a .txt file with a text on each line, or a table between tabs", _recognise, ("file",))

@@ -84,10 +84,12 @@ def document_files(folder: Path) -> list[Path]:
     """The text files at any depth of `folder`, by name; names that start with a dot and the folder
     `qrels` are left out. What is not a regular file is among them, so that reading names it.
     """
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return sorted(
-        path for path in found if not _left_out(path.relative_to(folder)) and not path.is_dir()
-    )
+    found = []
+    for path in folder.rglob("*"):
+        named = path.suffix.lower() in SUFFIXES
+        if named and not _left_out(path.relative_to(folder)) and not path.is_dir():
+            found.append(path)
+    return sorted(found)
 
 
 def html_text(source: str) -> tuple[str, str]:
@@ -96,7 +98,8 @@ def html_text(source: str) -> tuple[str, str]:
     page.feed(source)
     page.close()
     lines = (" ".join(line.split()) for line in "".join(page.body).split("\n"))
-    return "\n".join(line for line in lines if line), " ".join("".join(page.title).split())
+    title = " ".join("".join(page.title).split())
+    return "\n".join(filter(None, lines)), title
 
 
 class _Page(HTMLParser):
@@ -124,8 +127,11 @@ class _Page(HTMLParser):
             self.body.append("\n")
 
     def handle_data(self, data: str) -> None:
-        if not self._unseen.total():
-            (self.title if self._in_title else self.body).append(re.sub(r"\s+", " ", data))
+        if self._unseen.total():
+            return
+        part = self.title if self._in_title else self.body
+        # a source's own line breaks are blanks; only blocks begin lines
+        part.append(re.sub(r"\s+", " ", data))
 
 
 def _read(path: Path) -> tuple[str, str]:
@@ -138,7 +144,7 @@ def _read(path: Path) -> tuple[str, str]:
     text = decode(raw, path)
     if path.suffix.lower() in _HTML:
         return html_text(text)
-    return (text.strip(), "")
+    return text.strip(), ""
 
 
 def _left_out(path: Path) -> bool:
@@ -149,7 +155,9 @@ def _recognise(given: object, options: DataOptions) -> TextFolder | None:
     if not isinstance(given, Path) or not given.is_dir():
         return None
     documents = document_files(given)
-    return TextFolder(given, documents) if documents else None
+    if not documents:
+        return None
+    return TextFolder(given, documents)
 
 
 TEXTS = Kind(f"a folder of {', '.join(SUFFIXES)} files", _recognise)

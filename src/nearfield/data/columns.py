@@ -234,10 +234,10 @@ def _stated(names: list[str], place: Place, options: DataOptions) -> dict[str, s
                 f"{nearest(name, names)}",
                 path=place,
             )
-    twice = [name for name, count in Counter(given.values()).items() if count > 1]
-    if twice:
-        options_of = " and ".join(f"--{option}" for option in given if given[option] == twice[0])
-        raise InputError(f"{options_of} name one column, {twice[0]!r}", path=place)
+    for name in given.values():
+        naming = [f"--{option}" for option in given if given[option] == name]
+        if len(naming) > 1:
+            raise InputError(f"{' and '.join(naming)} name one column, {name!r}", path=place)
     return {_MEANING.get(option, option): name for option, name in given.items()}
 
 
@@ -270,25 +270,26 @@ def _meaningless(
     names: list[str], place: Place, query: str | None, positive: str | None
 ) -> UnknownColumnsError:
     """The error for columns that hold neither pairs nor documents."""
-    found = {"query": query, "document": positive}
-    there = {name: column for name, column in found.items() if column is not None}
+    there = {}
+    if query is not None:
+        there["query"] = query
+    if positive is not None:
+        there["document"] = positive
     wanted = (
         f"a query ({', '.join(NAMES['query'][:_SHOWN])} ...) and a document "
         f"({', '.join(NAMES['positive'][:_SHOWN])} ...), or text alone for documents"
     )
+    got = f"has columns {shortened(names) or 'without names'}"
+    line = None
     if PurePath(place).suffix.lower() in _TABLES and not any(map(known, names)):
-        return UnknownColumnsError(
-            f"no known column is in the first line, {shortened(names)!r}, or the header is "
-            f"missing; wanted {wanted}. Name the columns: --query COLUMN --document COLUMN",
-            path=place,
-            line=1,
-            names=names,
-            known=there,
+        got = (
+            f"no known column is in the first line, {shortened(names)!r}, or the header is missing"
         )
+        line = 1
     return UnknownColumnsError(
-        f"has columns {shortened(names) or 'without names'}; wanted {wanted}. Name the columns: "
-        "--query COLUMN --document COLUMN",
+        f"{got}; wanted {wanted}. Name the columns: --query COLUMN --document COLUMN",
         path=place,
+        line=line,
         names=names,
         known=there,
     )
@@ -314,6 +315,7 @@ def _check_meanings(names: Iterable[str], place: Place) -> None:
     for name in names:
         key = plain(name)
         if known(name) and key in seen:
+            # a numbered negative is in no list of names
             meaning = next((word for word, keys in KEYS.items() if key in keys), "negatives")
             option = {"positive": "document", "text": "document", "negatives": "negative"}
             raise InputError(

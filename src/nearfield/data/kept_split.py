@@ -169,6 +169,7 @@ def with_judged_splits(collection: Collection, *, seed: int) -> tuple[Collection
     names = set(collection.splits)
     if {DEV, TEST} <= names:
         return collection, _told(collection)
+    # one split that is called train, or several of which one is missing: as for any other run
     if TRAIN in names or len(names) != 1:
         return with_all_splits(collection, seed=seed)
     cut = split_by_group(collection, {DEV: 1 / 3, TEST: 2 / 3}, seed=seed)
@@ -183,14 +184,15 @@ def split_of_run(
     """`given` in the splits that the file keeps, or those that `cut` makes, which are kept; and
     what was done, in words.
     """
-    if file.is_file():
-        kept = KeptSplit.read(file)
-        if kept.how and kept.fingerprint == data_fingerprint(given):
-            return kept.placed(given), (kept.how,)
-    made, notes = cut()
     if not file.is_file():
+        made, notes = cut()
         KeptSplit.of(given, made, made.cut).save(file)
-    return made, notes
+        return made, notes
+    kept = KeptSplit.read(file)
+    if kept.how and kept.fingerprint == data_fingerprint(given):
+        return kept.placed(given), (kept.how,)
+    # the data's own splits, or other data
+    return cut()
 
 
 def with_enough_dev(

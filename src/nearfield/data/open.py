@@ -116,8 +116,10 @@ def recognise(given: object, options: DataOptions | None = None) -> Source:
     """The source that `given` is, not read yet. Raises InputError, which says what is accepted, for
     anything else, and for options where there are no columns.
     """
-    options = stated(given) if options is None else options
+    if options is None:
+        options = stated(given)
     found = _source(given, options)
+    # what was said of columns must not go unheard
     if options.given() and not (found.tables_read() or found.read_as):
         names = ", ".join(f"--{name}" for name in options.given())
         raise InputError(f"is not a table, and {names} say how one is read", path=found.place)
@@ -184,6 +186,8 @@ def _unknown(path: Path, wanted: str) -> InputError:
     found = ", ".join(names[:6]) or "nothing"
     if len(names) > 6:
         found += f" and {len(names) - 6} more"
+    message = f"is a folder of {found}; wanted {wanted}"
     files = [name for name in names if rows_of(path / name) is not None]
-    fix = f". Open one of its files, as {path / files[0]}" if files else ""
-    return InputError(f"is a folder of {found}; wanted {wanted}{fix}", path=path)
+    if files:
+        message += f". Open one of its files, as {path / files[0]}"
+    return InputError(message, path=path)

@@ -257,6 +257,7 @@ def _near_queries(subject: Subject, asked: Integers, nodes: Integers) -> Edges:
     node_of[first[asked[nodes]]] = nodes
     left = node_of[subject.near_queries.first]
     right = node_of[subject.near_queries.second]
+    # the others are of queries that are not judged
     known = (left >= 0) & (right >= 0)
     return left[known], right[known]
 

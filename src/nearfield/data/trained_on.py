@@ -166,7 +166,8 @@ def _signed(texts: Sequence[str]) -> npt.NDArray[np.uint64]:
     """(texts, 4) the signatures; zeros for a text without words."""
     found = np.zeros((len(texts), _WORDS), np.uint64)
     hashes, rows = signatures(texts, Shingler(QUERY_RUNS), _BITS)
-    found[rows] = np.packbits((hashes & np.uint32(1)).astype(bool), axis=1).view("<u8")
+    last_bits = (hashes & np.uint32(1)).astype(bool)
+    found[rows] = np.packbits(last_bits, axis=1).view("<u8")
     return found
 
 

@@ -101,6 +101,16 @@ def test_spans_are_counted_in_characters(tmp_path: Path, more: dict[str, str]) -
     assert compare(["bm25"], str(file), task="spans").rows[0].means["R@10"] == 1
 
 
+def test_a_file_of_queries_is_opened_from_its_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = legal(tmp_path, [asked(0, [4, 30])])
+    monkeypatch.chdir(folder)
+    assert len(open_spans("benchmarks/nda.json").queries) == 1
+    monkeypatch.chdir(folder / "benchmarks")
+    assert len(open_spans("nda.json").queries) == 1
+
+
 @pytest.mark.parametrize(
     ("test", "said"),
     [

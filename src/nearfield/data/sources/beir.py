@@ -68,9 +68,10 @@ class Beir(Source):
     def stream(self, role: str) -> Stream:
         """The documents or queries, as they are read."""
         tables = self._queries if role == QUERY else self._corpus
-        (rows, *others) = tables
-        if others or "_id" not in rows.names():
+        rows = tables[0]
+        if len(tables) > 1 or "_id" not in rows.names():
             return super().stream(role)
+        # by BEIR's own names, whatever else the rows hold; queries have no title
         columns = columns_of(("_id", "title", "text"), rows.place)
         return document_stream(rows, columns, name=self.folder.name)
 
@@ -133,7 +134,9 @@ def _tables(folder: Path) -> tuple[list[Rows], list[Rows], list[Rows]]:
 
 
 def _id(row: Record) -> str:
-    return row.id("id" if "id" in row.values and "_id" not in row.values else "_id")
+    if "id" in row.values and "_id" not in row.values:
+        return row.id("id")
+    return row.id("_id")
 
 
 def _judgements(rows: Rows) -> Iterator[tuple[str, str, int]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 from nearfield.data.cache import files_key
@@ -64,7 +63,7 @@ class ImageFolder(Source):
         writer = PairsWriter(self.name, None, source=str(self.folder))
         for row in self._captions:
             image = image_url(self.folder / self._named(row, row.text(_first(row, FILES))))
-            foils = row.texts("foils") if row.values.get("foils") else []
+            foils = row.texts("foils")
             for caption in row.texts(_first(row, CAPTIONS)):
                 writer.pair(image, caption, negatives=foils)
         return writer.finish()
@@ -107,16 +106,17 @@ class ImageFolder(Source):
         return images + sum(1 for _ in self._texts)
 
     def _rows(self) -> Iterator[Row]:
-        numbers = count(1)
+        number = 0
         for path in image_files(self.folder):
-            number = next(numbers)
+            number += 1
             key = path.relative_to(self.folder).as_posix()
             try:
                 yield Row(number, key, image_url(path))
             except InputError as error:
                 yield Row(number, key, "", str(error))
         for row in self._texts or ():
-            yield Row(next(numbers), row.text("id"), row.text("text"))
+            number += 1
+            yield Row(number, row.text("id"), row.text("text"))
 
     def _write(self, writer: CollectionWriter) -> bool:
         for path in image_files(self.folder):
@@ -129,6 +129,7 @@ class ImageFolder(Source):
             return True
         queries: set[str] = set()
         for row in self._captions:
+            # of the documents both texts and images may be named
             key = row.text(_first(row, FILES))
             if key not in texts:
                 key = self._named(row, key)
@@ -166,6 +167,7 @@ def _first(row: Record, names: tuple[str, ...]) -> str:
 def image_files(folder: Path) -> Iterator[Path]:
     """The image files at any depth, by name; hidden files and folders are left out."""
     for place, folders, files in os.walk(folder):
+        # in place: what is left in the list is walked, in its order
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if name.lower().endswith(SUFFIXES) and not name.startswith("."):

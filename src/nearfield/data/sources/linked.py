@@ -20,7 +20,7 @@ from nearfield.data.writer import CollectionWriter
 from nearfield.errors import InputError
 from nearfield.types.data_options import DataOptions
 
-_MOST_TABLES = 8
+_MOST_TABLES = 8  # each column is compared with the ids of every table
 _MOST = 1 << 31  # bytes of files that are read to see what they are
 
 
@@ -61,6 +61,7 @@ def _recognise(given: object, options: DataOptions) -> LinkedTables | None:
     tables = tables_of(files)
     if not 2 <= len(tables) <= _MOST_TABLES:
         return None
+    # rows that point within their own table are of one file, see `own_links`
     found = [each for each in pointers(tables) if each.source is not each.target]
     if not found:
         return None
@@ -150,8 +151,8 @@ def _text(rows: Rows, meanings: Sequence[str]) -> str | None:
         named = [name for name in names if plain(name) in KEYS[meaning] and name not in textless]
         if named:
             return named[0]
-    texts = [profile.name for profile in rows.contents.profiles]
-    return texts[0] if len(texts) == 1 else None
+    texts = rows.contents.profiles
+    return texts[0].name if len(texts) == 1 else None
 
 
 def _uncertain(folder: Path, links: list[Links], found: list[Pointer]) -> InputError | None:

@@ -42,13 +42,16 @@ class ListRows(Rows):
                 yield InputError(message, path=self.place, line=number)
             elif isinstance(row, Mapping):
                 yield Record(flat(row), self.place, number)
+            elif isinstance(row, str):
+                yield Record({"text": row}, self.place, number)
             else:
-                try:
-                    text = row if isinstance(row, str) else image_url(row)
-                except InputError as error:
-                    yield InputError(str(error), path=self.place, line=number)
-                else:
-                    yield Record({"text": text}, self.place, number)
+                yield self._image(row, number)
+
+    def _image(self, image: Any, number: int) -> Record | InputError:
+        try:
+            return Record({"text": image_url(image)}, self.place, number)
+        except InputError as error:
+            return InputError(str(error), path=self.place, line=number)
 
     def count(self) -> int:
         """The number of rows."""

@@ -67,7 +67,9 @@ def write_pairs(rows: Rows, writer: PairsWriter) -> None:
     commas = columns.score is not None and _decimal_commas(rows, columns.score)
     for record in rows:
         query = record.text(columns.query)
-        score = None if columns.score is None else _score(record, columns.score, commas=commas)
+        score = None
+        if columns.score is not None:
+            score = _score(record, columns.score, commas=commas)
         negatives = _negatives(record, columns)
         for positive in _positives(record, columns):
             writer.pair(query, positive, negatives=negatives, score=score)
@@ -95,6 +97,7 @@ class _Collected:
 
     def __init__(self, writer: CollectionWriter) -> None:
         self._writer = writer
+        # ids as numbers, which take half the memory of their 16 digits
         self._documents: set[int] = set()
         self._queries: set[int] = set()
         self._judged: set[int] = set()

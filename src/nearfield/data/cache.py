@@ -62,7 +62,7 @@ def through_cache(
     try:
         with staged_folder(folder) as stage:
             make(stage)
-            # before the stage takes its place: else it were kept under a key of other contents
+            # asked before the stage takes its place: nothing is kept under a key of other contents
             if key() != before:
                 raise InputError("the source changed while it was read; open it again")
     except StorageError:  # a cache that cannot be written costs time and nothing else

@@ -33,7 +33,7 @@ def printed_list(cell: str) -> list[str] | None:
     none that can be read for sure.
 
     Items are quoted, with commas between (Python, JSON, polars) or blanks (numpy). `[a, b]` without
-    quotes and a list that was shortened with dots say no longer what the items were.
+    quotes and a list that was shortened with dots no longer say what the items were.
     """
     if not bracketed(cell):
         return None

@@ -65,7 +65,7 @@ class WordVectors:
             words = open_table(folder / "words.arrow")["word"]
         else:
             words = _tokens(folder)
-        # the table's last row is the unknown word's
+        # behind the words' rows may be one for the unknown word
         return cls(_name_of(path), words, table[: len(words)])
 
     def first(self, count: int) -> WordVectors:

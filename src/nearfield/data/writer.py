@@ -98,7 +98,10 @@ class CollectionWriter:
         """
         tables = {what: table.close() for what, table in self._tables.items()}
         if self._folder is None:
-            return Collection(self._name, **tables, documents_only=documents_only)
+            documents, queries, judgements = tables.values()
+            return Collection(
+                self._name, documents, queries, judgements, documents_only=documents_only
+            )
         note_collection(self._folder, self._name, documents_only=documents_only)
         return Collection.open(self._folder)
 

@@ -87,7 +87,7 @@ def map_array(path: Path, dtypes: Sequence[str], shape: tuple[int | None, ...]) 
 
 
 def read_array(path: Path, dtypes: Sequence[str], shape: tuple[int | None, ...]) -> Array:
-    """As `map_array`, in memory."""
+    """Like `map_array`, but in memory."""
     return np.array(map_array(path, dtypes, shape))
 
 

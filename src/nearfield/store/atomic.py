@@ -177,7 +177,7 @@ def read_folder(path: str | Path, read: Callable[[Path], T]) -> T:
         try:
             found = read(path)
         except NearfieldError:
-            # an error counts only where the folder stayed the same: files of two were mixed else
+            # in a folder that changed, files of two may have been read together
             if _identity(path) == before:
                 raise
             continue

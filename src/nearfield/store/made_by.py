@@ -21,7 +21,7 @@ class MadeBy:
     `role` what the texts were.
 
     `adapter` is the hash of the adapter's folder where the model was opened through one, else "",
-    as in folders of before.
+    as in folders that were written before there were adapters.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""Arrays in safetensors files, memory-mapped to read and written a block at a time."""
+"""Arrays in safetensors files, memory-mapped for reading, written block by block."""
 
 from __future__ import annotations
 

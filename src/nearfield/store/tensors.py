@@ -50,7 +50,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def noted_tensors(
     path: str | Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]
 ) -> None:
-    """As `write_tensors`, with a checksum of all values and `facts` for `whole_tensors`."""
+    """Like `write_tensors`, with a checksum of all values and `facts` for `whole_tensors`."""
     noted = dict(facts) | {_CHECKSUM: _checksum(tensors, facts)}
     write_tensors(path, tensors, facts=noted)
 

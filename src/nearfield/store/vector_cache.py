@@ -151,7 +151,7 @@ class VectorCache:
         return action()
 
     def find(self, hashes: Sequence[bytes]) -> Found:
-        """What is there of `hashes`, in their order."""
+        """The vectors that are there for `hashes`, in their order."""
         asked = "SELECT hash, checksum, vector, tokens, lost, prompt FROM vectors WHERE"
         with _problems(self.path):
             rows = self._whole(lambda: self._selected(asked, hashes))
@@ -251,7 +251,7 @@ class VectorCache:
             self.add_seconds(dict.fromkeys(hashes, seconds / len(hashes)))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._base.close()
 
     @contextmanager

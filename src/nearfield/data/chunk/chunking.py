@@ -25,7 +25,7 @@ class Chunking:
         """The chunking in words with colons between: a splitter, a size, an overlap, any of them
         left out, as in `200`, `sentences` and `sentences:200:20`.
 
-        Raises InputError and RegistryError for anything else.
+        Raises InputError for anything else.
         """
         by = cls.by
         numbers = text.split(":")

@@ -67,7 +67,7 @@ def image_url(item: Path | bytes, *, name: str = "") -> str:
 
 def file_of(item: object, *, name: str = "") -> bytes:
     """The file of an image, which is not decoded; an array and a PIL image become a PNG file.
-    Raises InputError for what is none of what `open_image` takes.
+    Raises InputError for anything that `open_image` does not take.
     """
     if isinstance(item, str | bytes | Path):
         return _content(item)[0]
@@ -112,7 +112,7 @@ def _upright_rgb(image: Image, where: str) -> Image:
     if upright.mode == "F":
         raise InputError("has floating-point pixels, whose range is unknown", path=where)
     if upright.mode == "P" and "transparency" in upright.info:
-        upright = upright.convert("RGBA")  # of which pillow would warn else
+        upright = upright.convert("RGBA")  # pillow warns where such an image becomes RGB at once
     return upright.convert("RGB")
 
 

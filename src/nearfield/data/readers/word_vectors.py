@@ -192,8 +192,8 @@ def _rows_of(dim: int) -> int:
 
 
 def _cut(line: bytes, dim: int) -> tuple[bytes, bytes]:
-    """The word and the text of its numbers; a word of some GloVe files has blanks within. Two times
-    nothing where it is too short.
+    """The word and the text of its numbers; a word of some GloVe files has blanks within. Both
+    are empty where the line is too short.
     """
     if line.count(b" ") == dim:  # as nearly all lines: no list of numbers is made of it
         word, _, values = line.partition(b" ")

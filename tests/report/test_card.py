@@ -41,10 +41,10 @@ def test_it_holds_verdict_comparison_use_and_training(run_folder: Path) -> None:
     assert "- Guard pydoc-topics: loses .004" in text
     assert "| minilm tuned | .6" in text
     assert "from sentence_transformers import SentenceTransformer" in text
-    assert str(facts.data["fingerprint"]) in text
+    assert str(facts.origin.data["fingerprint"]) in text
     found = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
     assert found
-    assert tomllib.loads(found[1]) == facts.recipe
+    assert tomllib.loads(found[1]) == facts.origin.recipe
 
 
 def test_both_usage_snippets_are_python(run_folder: Path) -> None:

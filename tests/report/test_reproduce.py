@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as some
 
-from nearfield.report.facts import About, RunFacts
+from nearfield.report.facts import About, Origin, RunFacts
 from nearfield.report.reproduce import command, flat, toml
 from nearfield.train.recipe import Recipe
 
@@ -71,28 +71,16 @@ def test_lists_and_flags_are_words() -> None:
 
 
 def test_the_command_is_quoted_for_a_shell() -> None:
-    facts = RunFacts(
-        Path("run"), About("minilm", "my data"), data={"model": "models/a b", "guards": {"g": "1"}}
-    )
+    about = About("minilm", "my data", guards=("g",))
+    facts = RunFacts(Path("run"), about, Origin(data={"model": "models/a b"}))
     assert command(facts) == "nearfield tune 'models/a b' --on 'my data' --guard g"
-    assert command(RunFacts(Path("run"), About("minilm", "stdlib"), recipe={"seed": 1})).endswith(
-        "--on stdlib --recipe recipe.toml"
-    )
+    other = RunFacts(Path("run"), About("minilm", "stdlib"), Origin(recipe={"seed": 1}))
+    assert command(other).endswith("--on stdlib --recipe recipe.toml")
 
 
 def test_the_command_gives_its_arguments_again() -> None:
     default = json.loads(json.dumps(dataclasses.asdict(Recipe())))
-    data = {
-        "model": "m",
-        "source": "data/my qa.csv",
-        "guard_sources": ["g.csv"],
-        "guards": {"g": "1"},
-    }
-    facts = RunFacts(Path("run"), About("m", "qa", to="runs/a"), data=data, recipe=default)
+    about = About("m", "qa", source="data/my qa.csv", guards=("g.csv",), to="runs/a")
+    origin = Origin(recipe=default, data={"model": "m", "guards": {"g": "1"}})
+    facts = RunFacts(Path("run"), about, origin)
     assert command(facts) == "nearfield tune m --on 'data/my qa.csv' --guard g.csv --to runs/a"
-    older = RunFacts(
-        Path("run"),
-        About("m", "qa", source="qa.csv", guards=("g.csv",)),
-        data={"guards": {"g": "1"}},
-    )
-    assert command(older) == "nearfield tune m --on qa.csv --guard g.csv"

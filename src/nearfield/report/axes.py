@@ -24,8 +24,6 @@ LEGEND = {
     "itemclick": False,
     "itemdoubleclick": False,
 }
-
-
 SERIES = ("$accent", "$second", "$third", "$fourth", "$fifth")
 
 
@@ -50,29 +48,27 @@ def layout(parts: Mapping[str, Any]) -> dict[str, Any]:
         "align": "left",
         "font": {"color": "$ink", "size": 13},
     }
-    margin = {"l": 32, "r": 10, "t": 10, "b": 44}
     shared = {
         "paper_bgcolor": clear,
         "plot_bgcolor": clear,
         "font": {"color": "$muted"},
         "hoverlabel": hover,
-        "margin": margin,
+        "margin": {"l": 32, "r": 10, "t": 10, "b": 44},
+        "dragmode": False,
+        "hovermode": "closest",
     }
-    return {**shared, "dragmode": False, "hovermode": "closest", **parts}
+    return shared | dict(parts)
 
 
 def frame(title: str = "") -> dict[str, Any]:
     """An axis without its range and ticks."""
-    lines = {
+    return {
         "gridcolor": "$grid",
         "linecolor": "$rule",
         "zeroline": False,
         "fixedrange": True,
         "automargin": True,
         "ticks": "",
-    }
-    return {
-        **lines,
         "title": {"text": safe(title), "font": {"color": "$muted", "size": 13}, "standoff": 10},
     }
 
@@ -89,14 +85,19 @@ def score_axis(
     past what a measure can be.
     """
     low, high = min(values), max(values)
-    least, most = min(low, -1.0 if sign else 0.0), max(high, 1.0)
-    room = (high - low or 0.1) * pad
+    # what a measure can be, or more where these values are
+    least = min(low, -1.0 if sign else 0.0)
+    most = max(high, 1.0)
+    room = (high - low or 0.1) * pad  # equal values get an axis, too
     low, high = low - room, high + room
+    # 1, 2 or 5 times a power of ten: the smallest that gives no more than `ticks` steps
     rough = (high - low) / ticks
     power = 10 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    at = [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
-    at = [value for value in at if least - SAME <= value <= most + SAME]
+    at = []
+    for number in range(math.ceil(low / step), math.floor(high / step) + 1):
+        if least - SAME <= step * number <= most + SAME:
+            at.append(step * number)
     text = [_tick(value, step, sign=sign) for value in at]
     return {**frame(title), "range": [low, high], "tickvals": at, "ticktext": text}
 
@@ -121,22 +122,26 @@ def log_axis(
 
 
 def _tick(value: float, step: float, *, sign: bool) -> str:
+    """A tick's score, with no more decimals than the step has."""
+    if abs(value) < step / 2:
+        return "0"
     text = signed(value) if sign else score(value)
-    digits = max(1, -math.floor(math.log10(step) + 1e-9))
-    return "0" if abs(value) < step / 2 else text[: len(text) - max(0, 3 - digits)]
+    # of log10(0.1) and the like, which may come out a hair below the whole number
+    decimals = max(1, -math.floor(math.log10(step) + 1e-9))
+    surplus = max(0, 3 - decimals)  # a score is written with three
+    return text[: len(text) - surplus]
 
 
 def line(
     x: Sequence[Any], y: Sequence[Any], *, color: str, width: float = 2, dash: str = "solid"
 ) -> dict[str, Any]:
     """A line without hover."""
-    style = {"color": color, "width": width, "dash": dash}
     return {
         "type": "scatter",
         "mode": "lines",
         "x": list(x),
         "y": list(y),
-        "line": style,
+        "line": {"color": color, "width": width, "dash": dash},
         "hoverinfo": "skip",
         "showlegend": False,
     }
@@ -146,13 +151,14 @@ def points(
     x: Sequence[float], y: Sequence[float | None], *, color: str, hover: Sequence[str]
 ) -> dict[str, Any]:
     """A line with its points; `hover` is escaped text for each."""
-    marker = {"color": color, "size": 7, "line": {"color": color, "width": 2}}
-    text = {
-        "customdata": [[one] for one in hover],
+    return {
+        **line(x, y, color=color, width=2.5),
+        "mode": "lines+markers",
+        "marker": {"color": color, "size": 7, "line": {"color": color, "width": 2}},
+        "customdata": [[text] for text in hover],
         "hovertemplate": "%{customdata[0]}<extra></extra>",
         "hoverinfo": "all",
     }
-    return {**line(x, y, color=color, width=2.5), "mode": "lines+markers", "marker": marker, **text}
 
 
 def safe(text: str) -> str:
@@ -167,5 +173,7 @@ def wrapped(text: str, *, width: int = 44, most: int = 160) -> str:
 
 def clipped(text: str, most: int) -> str:
     """One line of at most `most` characters."""
-    one = " ".join(text.split())
-    return one if len(one) <= most else f"{one[: most - 1]}…"
+    line = " ".join(text.split())
+    if len(line) <= most:
+        return line
+    return f"{line[: most - 1]}…"

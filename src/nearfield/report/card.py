@@ -5,16 +5,18 @@ read it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nearfield.catalog.card import cards
-from nearfield.report.facts import RunFacts
+from nearfield.report.facts import About, RunFacts
 from nearfield.report.reproduce import command, flat, toml
 from nearfield.report.words import LETTERS, advice, guard_line, headline, in_one_line
 from nearfield.similarity import EMBEDDINGS
 from nearfield.types.comparison import Comparison, Row
 from nearfield.types.numbers import UNKNOWN, count, estimated, size
+from nearfield.types.verdict import Verdict
 
 _USE = """## Use
 
@@ -25,9 +27,8 @@ encoder = load("path/to/this/folder")
 documents = encoder.encode(["..."], "document")
 queries = encoder.encode(["..."], "query")
 scores = queries.scores(documents)
-```
-
-or, with the same vectors, in sentence-transformers:
+```"""
+_USE_ELSEWHERE = """or, with the same vectors, in sentence-transformers:
 
 ```python
 from sentence_transformers import SentenceTransformer
@@ -47,17 +48,11 @@ def model_card(run: RunFacts) -> str:
         f"A sentence embedding model: {_linked(about.model)}, tuned on the collection "
         f"{_code(about.collection)} with nearfield."
     )
-    # the snippet of sentence-transformers is a dense model's
-    use = _USE if EMBEDDINGS[about.kind or "dense"].one_vector else _USE.split("\n\nor, with")[0]
-    parts = [
-        _front_matter(run),
-        title,
-        opening,
-        *_verdict(run),
-        *_comparison(run),
-        use,
-        *_training(run),
-    ]
+    parts = [_front_matter(run), title, opening, *_verdict(run), *_comparison(run), _USE]
+    # the classes of sentence-transformers for other kinds are called otherwise
+    if EMBEDDINGS[about.kind].one_vector:
+        parts.append(_USE_ELSEWHERE)
+    parts += _training(run)
     return "\n\n".join(parts) + "\n"
 
 
@@ -71,18 +66,19 @@ def _front_matter(run: RunFacts) -> str:
     if known:
         facts |= {"base_model": known.hub, "base_model_relation": "finetune"}
         terms = known.contract.terms
-        facts |= {"language": list(terms.languages)} if terms.languages else {}
-        facts |= {"license": terms.licence.lower()} if terms.licence else {}
-    facts |= {"model-index": [_results(run)]} if run.verdict else {}
-    # JSON is YAML
+        if terms.languages:
+            facts["language"] = list(terms.languages)
+        if terms.licence:
+            facts["license"] = terms.licence.lower()
+    if run.verdict:
+        facts["model-index"] = [_results(run.about, run.verdict)]
+    # a JSON value is a YAML value, whatever is in its texts
     lines = [f"{name}: {json.dumps(value, ensure_ascii=True)}" for name, value in facts.items()]
     return "\n".join(["---", *lines, "---"])
 
 
-def _results(run: RunFacts) -> dict[str, Any]:
+def _results(about: About, verdict: Verdict) -> dict[str, Any]:
     """The test's main measure in the hub's own form for results."""
-    verdict = run.verdict
-    assert verdict is not None
     dataset = {
         "name": f"{verdict.collection} ({verdict.split})",
         "type": verdict.collection,
@@ -95,7 +91,7 @@ def _results(run: RunFacts) -> dict[str, Any]:
     }
     task = {"type": "information-retrieval", "name": "Information Retrieval"}
     return {
-        "name": f"{run.about.model}-{run.about.collection}",
+        "name": f"{about.model}-{about.collection}",
         "results": [{"task": task, "dataset": dataset, "metrics": [metric]}],
     }
 
@@ -104,8 +100,8 @@ def _verdict(run: RunFacts) -> Iterator[str]:
     if run.verdict is None:
         return
     yield "## Verdict"
-    said = _plain(advice(run.verdict, run.comparison))
-    yield (f"**{_plain(headline(run.verdict))}** {_plain(in_one_line(run.verdict))}. {said}")
+    what_to_do = _plain(advice(run.verdict, run.comparison))
+    yield f"**{_plain(headline(run.verdict))}** {_plain(in_one_line(run.verdict))}. {what_to_do}"
     if run.verdict.forgotten:
         yield "\n".join(f"- Guard {_plain(guard_line(guard))}." for guard in run.verdict.forgotten)
 
@@ -143,21 +139,19 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _training(run: RunFacts) -> Iterator[str]:
     yield "## Training"
     yield _fenced("sh", command(run))
-    for title, facts in (
-        ("Model and data (fingerprints are SHA-256)", run.data),
-        ("Environment", run.environment),
-    ):
-        lines = _lines(facts)
-        if lines:
-            yield f"{title}:"
-            yield lines
-    if run.recipe:
+    origin = run.origin
+    yield from _facts("Model and data (fingerprints are SHA-256):", origin.data)
+    yield from _facts("Environment:", origin.environment)
+    if origin.recipe:
         yield "The recipe, as `recipe.toml`:"
-        yield _fenced("toml", toml(run.recipe))
+        yield _fenced("toml", toml(origin.recipe))
 
 
-def _lines(facts: Mapping[str, Any]) -> str:
-    return "\n".join(f"- {_plain(name)}: {_code(value)}" for name, value in flat(facts).items())
+def _facts(title: str, facts: Mapping[str, Any]) -> Iterator[str]:
+    lines = [f"- {_plain(name)}: {_code(value)}" for name, value in flat(facts).items()]
+    if lines:
+        yield title
+        yield "\n".join(lines)
 
 
 def _linked(model: str) -> str:
@@ -168,6 +162,7 @@ def _linked(model: str) -> str:
 
 
 def _fenced(language: str, text: str) -> str:
+    # a fence inside the text would end the block, so the block's own is longer
     fence = "```"
     while fence in text:
         fence += "`"
@@ -176,12 +171,12 @@ def _fenced(language: str, text: str) -> str:
 
 def _code(text: str) -> str:
     line = " ".join(text.split())
-    return f"`{line}`" if "`" not in line else f"`` {line} ``"
+    if "`" in line:
+        return f"`` {line} ``"
+    return f"`{line}`"
 
 
 def _plain(text: str) -> str:
     """Text from data that Markdown takes as it stands."""
     line = " ".join(text.split())
-    return "".join(
-        f"\\{character}" if character in "\\`*_<>#|~" else character for character in line
-    )
+    return re.sub(r"[\\`*_<>#|~]", r"\\\g<0>", line)

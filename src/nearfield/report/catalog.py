@@ -59,11 +59,13 @@ def parameters(number: int | None) -> str:
 
 def languages(spoken: tuple[str, ...]) -> str:
     """The languages in few characters: en; en, zh; 73; 18+ where more are claimed than listed."""
-    listed = [language for language in spoken if language != "*"]
     if not spoken:
         return UNKNOWN
+    listed = [language for language in spoken if language != "*"]
     short = ", ".join(listed) if len(listed) < 3 else count(len(listed))
-    return f"{short}+" if "*" in spoken else short
+    if "*" in spoken:
+        return f"{short}+"
+    return short
 
 
 def card_page(card: Card, *, cached: bool) -> Iterator[RenderableType]:
@@ -84,13 +86,10 @@ def card_page(card: Card, *, cached: bool) -> Iterator[RenderableType]:
     files = {file: f"SHA-256 {digest[:16]}…" for file, digest in card.files.items()}
     if card.local and not files:
         files = {"no hashes": "a download is checked against what the hub states"}
-    yield from _sections(
-        {
-            "": what,
-            **_contract(card.contract, card.roles, local=card.local),
-            "API": {} if card.api is None else _api(card.api),
-        }
-    )
+    sections = {"": what, **_contract(card.contract, card.roles, local=card.local)}
+    if card.api is not None:
+        sections["API"] = _api(card.api)
+    yield from _sections(sections)
     if card.published:
         yield from _published(card)
     notes = {str(number): note for number, note in enumerate(card.notes, start=1)}
@@ -130,20 +129,20 @@ def _sections(facts: Mapping[str, Facts]) -> Iterator[RenderableType]:
 
 
 def _contract(contract: Contract, roles: Mapping[Role, str], *, local: bool) -> dict[str, Facts]:
-    """The contract, each role's prompt with what the model calls the role, and the terms."""
+    """The contract, each role's prompt with what the model calls the role, and the terms. The
+    licence is that of the weights, so only a model that runs here has one.
+    """
     similarity: str = contract.similarity
     if EMBEDDINGS[contract.kind].merges_tokens:
         similarity += ", each query token's best match summed (MaxSim)"
-    prompts: Facts = {}
-    for role in dict.fromkeys(("query", "document", *contract.prompts, *roles)):
-        prompt = repr(contract.prompts[role]) if role in contract.prompts else "none"
-        prompts[role] = f"{prompt}, as {roles[role]}" if roles.get(role) else prompt
-        if role in contract.templates:
-            prompts[f"{role} template"] = repr(contract.templates[role])
     terms = contract.terms
-    allowed = _COMMERCIAL[allows_commercial_use(terms.licence)]
-    more = ["and more that the makers do not list"] if "*" in terms.languages else []
-    spoken = [language for language in terms.languages if language != "*"] + more
+    spoken = [language for language in terms.languages if language != "*"]
+    if "*" in terms.languages:
+        spoken.append("and more that the makers do not list")
+    licence = None
+    if local:
+        allowed = _COMMERCIAL[allows_commercial_use(terms.licence)]
+        licence = f"{terms.licence or 'not known'}{allowed}"
     return {
         "Contract": {
             "dim": count(contract.dim),
@@ -155,13 +154,25 @@ def _contract(contract: Contract, roles: Mapping[Role, str], *, local: bool) -> 
             "layer norm before truncation": contract.layer_norm,
             "similarity": similarity,
         },
-        "Prompts": prompts,
+        "Prompts": _prompts(contract, roles),
         "Terms": {
             "languages": spoken or "not stated",
-            "licence": f"{terms.licence or 'not known'}{allowed}" if local else None,
+            "licence": licence,
             "price": _per_million(terms.price_per_million_tokens),
         },
     }
+
+
+def _prompts(contract: Contract, roles: Mapping[Role, str]) -> Facts:
+    prompts: Facts = {}
+    for role in dict.fromkeys(("query", "document", *contract.prompts, *roles)):
+        prompt = repr(contract.prompts[role]) if role in contract.prompts else "none"
+        if roles.get(role):
+            prompt += f", as {roles[role]}"
+        prompts[role] = prompt
+        if role in contract.templates:
+            prompts[f"{role} template"] = repr(contract.templates[role])
+    return prompts
 
 
 def _api(api: Api) -> Facts:

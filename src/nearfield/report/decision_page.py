@@ -42,19 +42,21 @@ def _figures(chosen: Chosen) -> Iterator[str]:
     """The best row of each model of the last round, and the one to take."""
     table = chosen.comparison
     take = table.decision.take if table.decision else None
-    shown: dict[str, Row] = {}
+    taken = take.name if take else None
+    shown: list[Row] = []
+    models = set()
     for row in table.rows:
-        if row.model not in {other.model for other in shown.values()}:
-            shown[row.name] = row
-        if take and row.name == take.name:
-            shown[row.name] = row
+        if row.model not in models or row.name == taken:
+            shown.append(row)
+        models.add(row.model)
     titles = ("system", table.measure, "bytes/document", "ms/query", "$/1,000 documents", "licence")
     yield f"| {' | '.join(titles)} |"
     yield "| --- " * len(titles) + "|"
-    for row in shown.values():
+    for row in shown:
         price = table.prices.get(row.name)
+        name = _cell(row.name)
         cells = (
-            f"**{_cell(row.name)}**" if take and row.name == take.name else _cell(row.name),
+            f"**{name}**" if row.name == taken else name,
             estimated(row.estimate),
             size(row.bytes_per_document),
             speed(row.query_milliseconds),
@@ -74,15 +76,14 @@ def _changes(table: Comparison, decision: Decision) -> Iterator[str]:
         yield f"More queries: about {needed} would show the difference to {decision.best.name}."
     frontier = decision.trade_off.frontier if decision.trade_off else ()
     rows = {row.name: row for row in table.rows}
-    smaller = [
-        rows[name]
-        for name in frontier
-        if rows[name].bytes_per_document < rows[take.name].bytes_per_document
-    ]
+    own = rows[take.name].bytes_per_document
+    smaller = [rows[name] for name in frontier if rows[name].bytes_per_document < own]
     if smaller:
-        own = size(rows[take.name].bytes_per_document)
-        next_one = f"{smaller[-1].name}, {table.measure} {score(smaller[-1].estimate.mean)}"
-        yield f"A limit below {own} per document: the best that is smaller is {next_one}."
+        best = smaller[-1]  # the frontier goes up with the size
+        yield (
+            f"A limit below {size(own)} per document: the best that is smaller is {best.name}, "
+            f"{table.measure} {score(best.estimate.mean)}."
+        )
     if take.price is not None:
         yield (
             "The vendor: its price, its terms or the end of the model. Its vectors cannot be made "

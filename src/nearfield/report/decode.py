@@ -20,6 +20,8 @@ _WANTED = {
     list: "a list",
 }
 _ACCEPTED: dict[type, tuple[type, ...]] = {float: (int, float)}
+"""The Python types that are taken for a type; by default itself alone, so that true is no number.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +38,9 @@ class Place:
 
     def error(self, message: str) -> InputError:
         """The error that names this place."""
-        return InputError(
-            f"{self.field}: {message}" if self.field else message, path=self.path, line=self.line
-        )
+        if self.field:
+            message = f"{self.field}: {message}"
+        return InputError(message, path=self.path, line=self.line)
 
 
 def decode(kind: Any, value: Any, place: Place) -> Any:
@@ -54,22 +56,28 @@ def decode(kind: Any, value: Any, place: Place) -> Any:
     if origin in (Union, types.UnionType):
         if value is None:
             return None
-        return decode(next(part for part in parts if part is not types.NoneType), value, place)
+        (wanted,) = (part for part in parts if part is not types.NoneType)
+        return decode(wanted, value, place)
     if dataclasses.is_dataclass(kind):
         return _object(kind, _checked(dict, value, place), place)
     if origin is tuple:
-        values = _checked(list, value, place)
-        if parts[0] is float and all(type(item) in (int, float) for item in values):
-            return tuple(map(float, values))
-        return tuple(
-            decode(parts[0], item, place.inner(f"[{number}]")) for number, item in enumerate(values)
-        )
+        return _tuple(parts[0], _checked(list, value, place), place)
     if origin in (dict, Mapping):
-        return {
-            name: decode(parts[1], item, place.inner(f".{name}"))
-            for name, item in _checked(dict, value, place).items()
-        }
+        found = {}
+        for name, item in _checked(dict, value, place).items():
+            found[name] = decode(parts[1], item, place.inner(f".{name}"))
+        return found
     return _checked(kind, value, place)
+
+
+def _tuple(kind: Any, values: list[Any], place: Place) -> tuple[Any, ...]:
+    # each row's value of every query, thousands of numbers that need no place of their own
+    if kind is float and all(type(item) in (int, float) for item in values):
+        return tuple(map(float, values))
+    found = []
+    for number, item in enumerate(values):
+        found.append(decode(kind, item, place.inner(f"[{number}]")))
+    return tuple(found)
 
 
 def _object(kind: Any, value: dict[str, Any], place: Place) -> Any:
@@ -86,14 +94,12 @@ def _object(kind: Any, value: dict[str, Any], place: Place) -> Any:
 def _fields(kind: Any) -> dict[str, tuple[Any, bool]]:
     """Each field's type, and whether it must be there."""
     hints = get_type_hints(kind)
-    missing = dataclasses.MISSING
-    return {
-        field.name: (
-            hints[field.name],
-            field.default is missing and field.default_factory is missing,
-        )
-        for field in dataclasses.fields(kind)
-    }
+    found = {}
+    for field in dataclasses.fields(kind):
+        defaults = (field.default, field.default_factory)
+        needed = all(default is dataclasses.MISSING for default in defaults)
+        found[field.name] = hints[field.name], needed
+    return found
 
 
 def _checked(kind: type, value: Any, place: Place) -> Any:

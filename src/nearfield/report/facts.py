@@ -16,10 +16,6 @@ from nearfield.types.finding import Finding
 from nearfield.types.verdict import Verdict
 
 FORMAT = 1
-FILES = {"folder": "", "about": "", "training": "", "findings": "doctor.json"}
-"""The file of each part of RunFacts, where it is not called as the part; "" where it is read on
-its own.
-"""
 
 
 @dataclass(frozen=True)
@@ -115,14 +111,23 @@ class FusionChoice:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a run was made of, so that it can be made again: its recipe, the fingerprints of its
+    model and data, and the versions and machine.
+    """
+
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """What a run folder holds; None or empty where the run has not (yet) written that part."""
 
     folder: Path
     about: About
-    recipe: Mapping[str, Any] = field(default_factory=dict)
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    data: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin = field(default_factory=Origin)
     findings: tuple[Finding, ...] | None = None
     comparison: Comparison | None = None
     storage: Comparison | None = None
@@ -147,17 +152,37 @@ def read_run(folder: str | Path) -> RunFacts:
         )
     if not (folder / "run.json").is_file():
         raise InputError("holds no run.json, so `nearfield tune` did not write it", path=folder)
-    found: dict[str, Any] = {}
-    for name, kind in get_type_hints(RunFacts).items():
-        path = folder / FILES.get(name, f"{name}.json")
-        if path.suffix == ".json" and path.is_file():
-            found[name] = decode(kind, read_json(path), Place(path))
     return RunFacts(
         folder=folder,
         about=_about(folder),
+        origin=Origin(**_parts(folder, Origin, _ORIGIN)),
         training=tuple(_steps(folder / "training.jsonl")),
-        **found,
+        **_parts(folder, RunFacts, _RESULTS),
     )
+
+
+_ORIGIN = {"recipe": "recipe.json", "data": "data.json", "environment": "environment.json"}
+_RESULTS = {
+    "findings": "doctor.json",
+    "comparison": "comparison.json",
+    "storage": "storage.json",
+    "merge": "merge.json",
+    "fusion": "fusion.json",
+    "verdict": "verdict.json",
+    "queries": "queries.json",
+    "examples": "examples.json",
+}
+
+
+def _parts(folder: Path, facts: type, files: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of `facts` whose file is in the folder: `files` by field."""
+    hints = get_type_hints(facts)
+    found = {}
+    for name, file in files.items():
+        path = folder / file
+        if path.is_file():
+            found[name] = decode(hints[name], read_json(path), Place(path))
+    return found
 
 
 def _about(folder: Path) -> About:
@@ -173,9 +198,7 @@ def _about(folder: Path) -> About:
 
 
 def _steps(path: Path) -> Iterator[Step]:
-    """A last line that was cut off while it was written is left out; any other broken line is an
-    error.
-    """
+    """The lines of training.jsonl; none where there is no such file."""
     if not path.is_file():
         return
     lines = path.read_bytes().split(b"\n")
@@ -185,6 +208,7 @@ def _steps(path: Path) -> Iterator[Step]:
         try:
             value = json.loads(line)
         except ValueError as error:
+            # a run that was killed while it wrote leaves the last line without its newline
             if number == len(lines):
                 return
             raise InputError("is not a JSON object", path=path, line=number) from error

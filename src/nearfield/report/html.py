@@ -54,10 +54,11 @@ def rendered(
     )
     environment.filters |= _FILTERS | dict(filters)
     js = _resource("page.js").replace("\r\n", "\n")  # as the browser reads it, for the hash
-    raw = {"css": _resource("page.css"), "figures": _figures(drawn), "js": js}
     page = environment.get_template(template).render(
-        **{name: markup(text) for name, text in raw.items()},
         **values,
+        css=markup(_resource("page.css")),
+        figures=markup(_figures(drawn)),
+        js=markup(js),
         plotly=_packed(plotly),
         policy=_policy(plotly, js),
         plots=drawn,
@@ -74,19 +75,23 @@ def _figures(drawn: Mapping[str, Plot | None]) -> str:
         for name, plot in drawn.items()
         if plot
     }
-    text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(
+        _without_nan(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
 
 
-def _finite(value: Any) -> Any:
+def _without_nan(value: Any) -> Any:
     """JSON has no NaN: such a number becomes null, which a plot leaves out."""
     if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
+        return {name: _without_nan(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return [_without_nan(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def _policy(*scripts: str) -> str:

@@ -18,6 +18,7 @@ from nearfield.store.atomic import write_text
 from nearfield.types.comparison import Comparison
 
 NAME = "report.html"
+# an indented line, a first word of programming languages, or a line that ends like a statement
 _CODE = re.compile(
     r"\n[ \t]{2,}\S|^\s*(async "
     r"def|def|class|import|from|function|public|fn|const|#include)\b|[;{}]\s*$",
@@ -82,44 +83,51 @@ def _margin(facts: RunFacts) -> float | None:
     """What a guard may lose, where the run says it."""
     if facts.verdict and facts.verdict.forgotten:
         return facts.verdict.forgotten[0].margin
-    merge = facts.recipe.get("merge")
+    # of a run that has not reached its verdict
+    merge = facts.origin.recipe.get("merge")
     margin = merge.get("margin") if isinstance(merge, Mapping) else None
     return margin if isinstance(margin, float) else None
 
 
 def _measure(facts: RunFacts) -> str:
-    for part in (facts.verdict, facts.comparison, facts.storage):
-        if part is not None:
+    """The main measure, by whichever part of the run has got as far as to name it."""
+    for part in (facts.verdict, facts.comparison, facts.storage, *facts.training):
+        if part is not None and part.measure:
             return part.measure
-    return next((step.measure for step in facts.training if step.measure), "the measure")
+    return "the measure"
 
 
 def _matrix(storage: Comparison) -> dict[str, Any]:
+    """The rows as a table: each model's storages, and for each storage its row at each of `dims`,
+    None where there is none.
+    """
     cut = sorted({row.dim for row in storage.rows if row.dim is not None}, reverse=True)
     dims: list[int | None] = [*cut] or [None]  # what is not cut has none
     cells = {(row.model, row.storage, row.dim): row for row in storage.rows}
     groups = []
     for model in dict.fromkeys(row.model for row in storage.rows):
-        lines = [
-            (kind, [cells.get((model, kind, dim)) for dim in dims])
-            for kind in plots.storage_types(storage)
-        ]
-        groups.append((model, [(kind, rows) for kind, rows in lines if any(rows)]))
+        lines = []
+        for kind in plots.storage_types(storage):
+            rows = [cells.get((model, kind, dim)) for dim in dims]
+            if any(rows):
+                lines.append((kind, rows))
+        groups.append((model, lines))
     return {"dims": dims, "groups": groups}
 
 
 def _by_change(examples: tuple[Example, ...], *, gained: bool) -> list[Example]:
-    chosen = [
-        example
-        for example in examples
-        if (example.after > example.before if gained else example.after < example.before)
-    ]
-    return sorted(chosen, key=lambda example: example.before - example.after, reverse=not gained)
+    """Those that gained, the greatest gain first; or those that lost, the greatest loss first."""
+    sign = 1 if gained else -1
+    changes = [(sign * (example.after - example.before), example) for example in examples]
+    changed = [pair for pair in changes if pair[0] > 0]
+    return [example for _, example in sorted(changed, key=lambda pair: -pair[0])]
 
 
 def _snippet(text: str, most: int = 400) -> str:
     """The beginning of a document, with its own line breaks."""
-    return text.strip("\n") if len(text) <= most else f"{text.strip()[:most]}…"
+    if len(text) <= most:
+        return text.strip("\n")
+    return f"{text.strip()[:most]}…"
 
 
 _FILTERS: dict[str, Callable[..., Any]] = {

@@ -27,13 +27,20 @@ def forest(comparison: Comparison) -> Plot:
     """Each system's mean with its 95 % interval, best on top; in colour where it cannot be told
     apart from the best.
     """
-    rows, best = comparison.rows, set(comparison.rows[0].letters)
+    rows = comparison.rows
+    best = rows[0]
     places = [-place for place in range(len(rows))]
-    colours = ["$accent" if row is rows[0] or best & set(row.letters) else "$muted" for row in rows]
-    bars = [
-        line([row.estimate.low, row.estimate.high], [place, place], color=colour, width=3)
-        for row, place, colour in zip(rows, places, colours, strict=True)
-    ]
+    colours = []
+    bars = []
+    labels = []
+    for row, place in zip(rows, places, strict=True):
+        # the best row alone may have no letter
+        alike = row is best or set(row.letters) & set(best.letters)
+        colour = "$accent" if alike else "$muted"
+        colours.append(colour)
+        ends = [row.estimate.low, row.estimate.high]
+        bars.append(line(ends, [place, place], color=colour, width=3))
+        labels += _row_labels(row, place)
     means = {
         "type": "scatter",
         "mode": "markers",
@@ -48,11 +55,7 @@ def forest(comparison: Comparison) -> Plot:
     own = {
         "xaxis": score_axis(_ends(rows), pad=0.04),
         "yaxis": {"visible": False, "range": [places[-1] - 0.4, 0.75], "fixedrange": True},
-        "annotations": [
-            label
-            for row, place in zip(rows, places, strict=True)
-            for label in _row_labels(row, place)
-        ],
+        "annotations": labels,
         "margin": {"l": 2, "r": 2, "t": 4, "b": 28},
     }
     listed = "; ".join(f"{row.name} {estimated(row.estimate)}, group {row.letters}" for row in rows)
@@ -65,6 +68,7 @@ def forest(comparison: Comparison) -> Plot:
 
 
 def _row_labels(row: Row, place: int) -> list[dict[str, Any]]:
+    """Above the row's interval: its name on the left, its mean on the right."""
     label = {
         "y": place,
         "yshift": 19,
@@ -85,22 +89,21 @@ def sizes(comparison: Comparison) -> Plot:
     """Quality against bytes per document: a line for each storage, full for the first model and
     dotted for the others.
     """
-    rows = sorted(
-        (row for row in comparison.rows if row.bytes_per_document > 0),
-        key=lambda row: row.bytes_per_document,
-    )
+    rows = [row for row in comparison.rows if row.bytes_per_document > 0]
+    rows.sort(key=lambda row: row.bytes_per_document)
     storages = storage_types(comparison)
-    models = sorted(
-        dict.fromkeys(row.model for row in comparison.rows), key=lambda name: name != "tuned"
-    )
+    models = list(dict.fromkeys(row.model for row in comparison.rows))
+    models.sort(key=lambda name: name != "tuned")
     traces = []
     for number, storage in enumerate(storages):
         for model in models:
             of_both = [row for row in rows if row.storage == storage and row.model == model]
             if of_both:
                 traces.append(_size_line(of_both, number, first=model == models[0]))
+    # a line without points for each model, for the legend alone
     for model in models:
-        key = line([None], [None], color="$muted", dash="solid" if model == models[0] else "dot")
+        dash = "solid" if model == models[0] else "dot"
+        key = line([None], [None], color="$muted", dash=dash)
         traces.append({**key, "name": safe(model), "showlegend": True})
     axes = {
         "xaxis": log_axis([row.bytes_per_document for row in rows], "bytes per document", size),
@@ -159,7 +162,9 @@ def _size_line(rows: Sequence[Row], number: int, *, first: bool) -> dict[str, An
 
 
 def _ends(rows: Sequence[Row]) -> list[float]:
-    ends = [end for row in rows for end in (row.estimate.low, row.estimate.high)]
+    ends = []
+    for row in rows:
+        ends += [row.estimate.low, row.estimate.high]
     return [end for end in ends if math.isfinite(end)]
 
 

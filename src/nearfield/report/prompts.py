@@ -9,9 +9,8 @@ from rich.console import RenderableType
 
 from nearfield.evaluate.prompts import PromptCost
 from nearfield.report.table import column_of, comparison_table
-from nearfield.types.comparison import Comparison, PairTest
+from nearfield.types.comparison import Comparison
 from nearfield.types.numbers import UNKNOWN, changed, p_value
-from nearfield.types.verdict import Estimate
 
 
 def prompts_table(
@@ -33,11 +32,9 @@ def prompts_table(
 
 def _against(comparison: Comparison, name: str, without: str) -> tuple[str, str]:
     """The difference to the row called `without` with its interval, and its corrected p."""
-    pair: PairTest | None = next(
-        (pair for pair in comparison.pairs if {pair.a, pair.b} == {name, without}), None
-    )
-    if pair is None or name == without:
-        return UNKNOWN, UNKNOWN
-    found = pair.difference
-    difference = found if pair.a == name else Estimate(-found.mean, -found.high, -found.low)
-    return changed(difference), p_value(pair.p_holm)
+    for pair in comparison.pairs:
+        if (pair.a, pair.b) == (name, without):
+            return changed(pair.difference), p_value(pair.p_holm)
+        if (pair.a, pair.b) == (without, name):
+            return changed(-pair.difference), p_value(pair.p_holm)
+    return UNKNOWN, UNKNOWN

@@ -16,31 +16,20 @@ from nearfield.train.recipe import default_recipe
 def command(facts: RunFacts) -> str:
     """The command line that makes this run again, with its recipe in recipe.toml where that is not
     the default one of the kind.
-
-    Of a run that did not record its arguments, data and guards go by their names.
     """
-    about, data = facts.about, facts.data
-    words = [
-        "nearfield",
-        "tune",
-        str(data.get("model", about.model)),
-        "--on",
-        str(data.get("source") or about.source or about.collection),
-    ]
-    for guard in data.get("guard_sources") or about.guards or data.get("guards") or ():
-        words += ["--guard", str(guard)]
-    words += ["--to", about.to] if about.to else []
-    default = json.loads(json.dumps(dataclasses.asdict(default_recipe(about.kind or "dense"))))
-    return shlex.join(
-        [
-            *words,
-            *(
-                ("--recipe", "recipe.toml")
-                if facts.recipe and dict(facts.recipe) != default
-                else ()
-            ),
-        ]
-    )
+    about = facts.about
+    model = str(facts.origin.data.get("model", about.model))
+    words = ["nearfield", "tune", model, "--on", about.source or about.collection]
+    for guard in about.guards:
+        words += ["--guard", guard]
+    if about.to:
+        words += ["--to", about.to]
+    recipe = facts.origin.recipe
+    # as JSON gives it back: a tuple of the recipe is a list in the file
+    default = json.loads(json.dumps(dataclasses.asdict(default_recipe(about.kind))))
+    if recipe and recipe != default:
+        words += ["--recipe", "recipe.toml"]
+    return shlex.join(words)
 
 
 def toml(recipe: Mapping[str, Any], *, table: str = "") -> str:
@@ -49,16 +38,15 @@ def toml(recipe: Mapping[str, Any], *, table: str = "") -> str:
 
     `table` is the dotted name of the table that these values are in.
     """
-    lines = [
-        f"{_key(name)} = {_value(value)}"
-        for name, value in recipe.items()
-        if value is not None and not isinstance(value, Mapping)
-    ]
+    lines = []
+    tables = []  # after all plain values, which would otherwise belong to the table above them
     for name, value in recipe.items():
         if isinstance(value, Mapping):
             inner = f"{table}.{_key(name)}".removeprefix(".")
-            lines.append(f"\n[{inner}]\n{toml(value, table=inner)}")
-    return "\n".join(lines).strip("\n")
+            tables.append(f"\n[{inner}]\n{toml(value, table=inner)}")
+        elif value is not None:
+            lines.append(f"{_key(name)} = {_value(value)}")
+    return "\n".join(lines + tables).strip("\n")
 
 
 def flat(facts: Mapping[str, Any]) -> dict[str, str]:
@@ -68,9 +56,11 @@ def flat(facts: Mapping[str, Any]) -> dict[str, str]:
     lines: dict[str, str] = {}
     for name, value in facts.items():
         if isinstance(value, Mapping):
-            lines |= {f"{name} {inner}": text for inner, text in flat(value).items()}
+            for inner, text in flat(value).items():
+                lines[f"{name} {inner}"] = text
         elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-            lines |= flat({f"{name} {number}": item for number, item in enumerate(value, start=1)})
+            numbered = {f"{name} {number}": item for number, item in enumerate(value, start=1)}
+            lines |= flat(numbered)
         elif value not in (None, "", []):
             lines[name] = _words(value)
     return lines
@@ -82,22 +72,25 @@ def _words(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(_words, value))
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _text(name)
+    """A TOML key, in quotes where it is not one of the bare keys."""
+    if re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        return name
+    return _text(name)
 
 
 def _value(value: Any) -> str:
+    """A value on one line; a mapping, which is inside a list, as an inline table."""
     if isinstance(value, Mapping):
-        return (
-            "{ "
-            + ", ".join(
-                f"{_key(name)} = {_value(item)}" for name, item in value.items() if item is not None
-            )
-            + " }"
-        )
+        pairs = [
+            f"{_key(name)} = {_value(item)}" for name, item in value.items() if item is not None
+        ]
+        return f"{{ {', '.join(pairs)} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
     return _text(value)

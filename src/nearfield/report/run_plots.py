@@ -55,6 +55,7 @@ def dev(steps: Sequence[Step]) -> Plot | None:
 
 
 def _finite(values: Iterable[tuple[int, float | None]]) -> list[tuple[int, float]]:
+    """The steps that have a value which can be drawn; a loss may have become infinite."""
     return [(step, value) for step, value in values if value is not None and math.isfinite(value)]
 
 
@@ -92,6 +93,7 @@ def merge_guards(choices: Sequence[MergeChoice], margin: float | None) -> Plot |
     allowed = None
     if margin is not None and len(guards) == 1:
         for choice in choices:
+            # the base model is the mix without tuned weights
             if choice.ratio == 0 and math.isfinite(choice.guards[guards[0]]):
                 allowed = choice.guards[guards[0]] - margin
     return _by_share(choices, values, allowed=allowed, colours=SERIES[1:])
@@ -119,10 +121,10 @@ def _by_share(
         traces.append({**trace, "name": safe(name), "showlegend": len(lines) > 1})
         told.append(f"{name}: " + ", ".join(f"{share:.0f} % {text}" for share, text in pairs))
     heights = [value for values in lines.values() for value in values if math.isfinite(value)]
-    chosen = [100 * choice.ratio for choice in choices if choice.chosen]
-    shapes, labels = _marks(chosen, allowed)
     if allowed is not None:
         heights.append(allowed)
+    chosen = [100 * choice.ratio for choice in choices if choice.chosen]
+    shapes, labels = _marks(chosen, allowed)
     own = {
         "xaxis": {**frame("share of tuned weights"), "ticksuffix": " %", "nticks": 6},
         "yaxis": score_axis(heights or [0.0], pad=0.12),
@@ -162,8 +164,9 @@ def changes(queries: Sequence[QueryChange], measure: str) -> Plot:
     """Each query's gain or loss, sorted from the greatest gain to the greatest loss; hover shows
     the query.
     """
-    ordered = enumerate(sorted(queries, key=lambda query: -query.difference), start=1)
-    drawn = list(ordered)[:: max(1, math.ceil(len(queries) / MOST_POINTS))]
+    ordered = sorted(queries, key=lambda query: -query.difference)
+    step = max(1, math.ceil(len(queries) / MOST_POINTS))
+    drawn = list(enumerate(ordered, start=1))[::step]
     gained = [(place, query.difference) for place, query in drawn if query.difference > SAME]
     lost = [(place, query.difference) for place, query in drawn if query.difference < -SAME]
     hover = {
@@ -181,9 +184,14 @@ def changes(queries: Sequence[QueryChange], measure: str) -> Plot:
         "%{customdata[2]})<br>%{customdata[0]}<extra></extra>",
     }
     values = [query.difference for _, query in drawn]
-    ticks = {"nticks": 6, "tickformat": ",d", "showgrid": False, "range": [0.5, len(queries) + 0.5]}
     own = {
-        "xaxis": {**frame("test queries, sorted by their change"), **ticks},
+        "xaxis": {
+            **frame("test queries, sorted by their change"),
+            "nticks": 6,
+            "tickformat": ",d",
+            "showgrid": False,
+            "range": [0.5, len(queries) + 0.5],
+        },
         "yaxis": {
             **score_axis([*values, 0.0], pad=0.06, sign=True),
             "zeroline": True,
@@ -198,12 +206,10 @@ def changes(queries: Sequence[QueryChange], measure: str) -> Plot:
 
 
 def _area(drawn: Sequence[tuple[int, float]], color: str) -> dict[str, Any]:
-    area = line(
-        [place for place, _ in drawn], [value for _, value in drawn], color=color, width=1.5
-    )
+    places = [place for place, _ in drawn]
     mode = "lines+markers" if len(drawn) == 1 else "lines"  # one query does not make an area
     return {
-        **area,
+        **line(places, [value for _, value in drawn], color=color, width=1.5),
         "mode": mode,
         "marker": {"color": color, "size": 5},
         "fill": "tozeroy",

@@ -10,7 +10,7 @@ from rich.text import Text
 from nearfield.catalog.needs import Needs, dollars
 from nearfield.catalog.suggest import Candidate, Suggestions
 from nearfield.report.catalog import model_table
-from nearfield.report.table import Column
+from nearfield.report.table import column_of
 from nearfield.types.numbers import count, p_value, plural, score, size
 
 _PLACES = {True: "local", False: "behind an API", None: ""}
@@ -33,17 +33,18 @@ def suggestions_page(found: Suggestions, *, most: int) -> Iterator[RenderableTyp
         return
     yield Text(f"{basis(found)}\n", style="dim")
     columns = (
-        Column("mean", tuple(score(item.mean) for item in shown), 9),
-        Column(
-            "against the first", tuple(_against(item, shown[0]) for item in shown), 8, right=False
+        column_of(shown, "mean", lambda item: score(item.mean), 9),
+        column_of(
+            shown, "against the first", lambda item: _against(item, shown[0]), 8, right=False
         ),
     )
     yield model_table([item.card for item in shown], columns=columns)
     yield Text()
     for item in shown:
         reasons = "; ".join(item.fit.for_it) or "no need of yours rules it out"
-        but = f"; but {'; '.join(item.fit.but)}" if item.fit.but else ""
-        yield Text(f"  {item.card.name}: {reasons}{but}")
+        if item.fit.but:
+            reasons += f"; but {'; '.join(item.fit.but)}"
+        yield Text(f"  {item.card.name}: {reasons}")
     if further:
         yield Text(f"\nAlso meet it: {', '.join(further)}.")
     if not all(item.card.local for item in shown):
@@ -54,22 +55,28 @@ def suggestions_page(found: Suggestions, *, most: int) -> Iterator[RenderableTyp
 
 def asked(needs: Needs) -> str:
     """The needs in one line, and which were left open."""
-    tokens = "" if needs.tokens is None else f"{count(needs.tokens)} tokens"
-    budget = tokens
+    facts = dict.fromkeys(("languages", "licence", "memory", "length", "budget"), "")
+    facts["languages"] = ", ".join(needs.languages)
+    if needs.licence == "commercial":
+        facts["licence"] = "commercial use"
+    elif needs.licence:
+        facts["licence"] = f"licence {needs.licence}"
+    if needs.memory is not None:
+        facts["memory"] = f"weights of at most {size(needs.memory)}"
+    if needs.length is not None:
+        facts["length"] = f"texts of {count(needs.length)} tokens"
+    budget = []
     if needs.budget is not None:
-        budget = f"{dollars(needs.budget)}{tokens and f' for {tokens}'}"
-    licence = f"licence {needs.licence}" if needs.licence else ""
-    facts = {
-        "languages": ", ".join(needs.languages),
-        "licence": licence.replace("licence commercial", "commercial use"),
-        "memory": "" if needs.memory is None else f"weights of at most {size(needs.memory)}",
-        "length": "" if needs.length is None else f"texts of {count(needs.length)} tokens",
-        "budget": budget,
-    }
-    said = [*filter(None, facts.values()), ", ".join(needs.kinds), _PLACES[needs.local]]
-    free = [name for name, fact in facts.items() if not fact]
-    unconstrained = f" Unconstrained: {', '.join(free)}." if free else ""
-    return f"Asked for: {'; '.join(filter(None, said))}.{unconstrained}"
+        budget.append(dollars(needs.budget))
+    if needs.tokens is not None:
+        budget.append(f"{count(needs.tokens)} tokens")
+    facts["budget"] = " for ".join(budget)
+    wanted = [*facts.values(), ", ".join(needs.kinds), _PLACES[needs.local]]
+    sentence = f"Asked for: {'; '.join(filter(None, wanted))}."
+    unconstrained = [name for name, fact in facts.items() if not fact]
+    if unconstrained:
+        sentence += f" Unconstrained: {', '.join(unconstrained)}."
+    return sentence
 
 
 def basis(found: Suggestions) -> str:
@@ -104,8 +111,13 @@ def _against(item: Candidate, first: Candidate) -> str:
         return f"{plural(item.have, 'task')} published"
     if item.p is None:
         return "first"
-    side = "ahead" if first.mean is not None and item.mean > first.mean else "behind"
-    return f"{'level' if item.level else side}, {p_value(item.p)}"
+    if item.level:
+        side = "level"
+    elif first.mean is not None and item.mean > first.mean:
+        side = "ahead"
+    else:
+        side = "behind"
+    return f"{side}, {p_value(item.p)}"
 
 
 def _out(found: Suggestions) -> Iterator[RenderableType]:
@@ -116,7 +128,7 @@ def _out(found: Suggestions) -> Iterator[RenderableType]:
     for name, fit in found.out.items():
         first, *others = fit.against
         groups.setdefault(first, []).append(f"{name}+" if others else name)
-    more = any(name.endswith("+") for names in groups.values() for name in names)
+    more = any(len(fit.against) > 1 for fit in found.out.values())
     plus = "; + fails another need too, --json tells which" if more else ""
     yield Text(f"\nOut ({len(found.out)}){plus}:", style="bold")
     for need, names in groups.items():

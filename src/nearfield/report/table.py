@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.constrain import Constrain
@@ -14,6 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from nearfield.report.axes import clipped
 from nearfield.report.words import (
     LETTERS,
     NO_GUARD,
@@ -39,20 +40,19 @@ from nearfield.types.numbers import (
     size,
     speed,
 )
-from nearfield.types.price import Price
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Verdict
 
 _OUTCOME = {BETTER: "green", NO_DIFFERENCE: "yellow", WORSE: "red"}
 PANEL = 100  # columns of the verdict at most: sentences, which nobody reads in longer lines
-T = TypeVar("T")
 FOLDED = 20  # characters of a system's name in a line, at the least
+T = TypeVar("T")
 _SEVERITY = {ERROR: "bold red", WARNING: "yellow", NOTE: "dim"}
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table that fits itself to the terminal: a larger `keep` goes later, those
-    with 9 stay; what `folds` is narrowed.
+    """One column of a table that fits itself to the terminal: of a narrow one the column with the
+    least `keep` goes first, 8 is what the user asked for, and 9 stays; what `folds` is narrowed.
     """
 
     title: str
@@ -92,52 +92,38 @@ class Fitted:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         shown, hidden = self._fit(options.max_width)
-        table = Table(
-            title=Text(self.title) if self.title else None,
-            title_justify="left",
-            title_style="bold",
-            header_style="dim",
-            box=None,
-            padding=(0, 2, 0, 0),
-        )
+        table = _empty_table(self.title)
         for column in shown:
-            table.add_column(
-                Text(column.title),
-                justify="right" if column.right else "left",
-                no_wrap=not column.folds,
-                overflow="fold",
-            )
-        for number, cells in enumerate(zip(*(column.cells for column in shown), strict=True)):
-            table.add_row(
-                *(Text(cell) for cell in cells),
-                style="bold" if number == 0 and self.best_first else "",
-            )
+            _add_column(table, column.title, right=column.right, whole=not column.folds)
+        style = "bold" if self.best_first else ""
+        for cells in zip(*(column.cells for column in shown), strict=True):
+            table.add_row(*map(Text, cells), style=style)
+            style = ""
         yield table
         if hidden:
-            yield Text(
-                f"Left out to fit: {', '.join(column.title for column in hidden)} (a wider "
-                "terminal or --json shows them).",
-                style="dim",
-            )
+            titles = ", ".join(column.title for column in hidden)
+            left_out = f"Left out to fit: {titles} (a wider terminal or --json shows them)."
+            yield Text(left_out, style="dim")
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement(min(20, options.max_width), options.max_width)
 
     def _fit(self, width: int) -> tuple[list[Column], list[Column]]:
-        shown: list[Column] = list(self.columns)
+        """The columns that fit into `width` characters, and those that are left out."""
+        shown = list(self.columns)
         hidden: list[Column] = []
         while shown:
+            # the last of those that are needed least
             least = min(reversed(shown), key=lambda column: column.keep)
+            if least.keep >= 9:
+                break
             # a long name is folded before a number that was asked for goes
             folded = FOLDED if least.keep >= 8 else width
-            if (
-                least.keep >= 9
-                or sum(
-                    (min(column.width, folded) if column.folds else column.width) + 2
-                    for column in shown
-                )
-                <= width
-            ):
+            needed = 0
+            for column in shown:
+                taken = min(column.width, folded) if column.folds else column.width
+                needed += taken + 2  # the padding
+            if needed <= width:
                 break
             shown.remove(least)
             hidden.insert(0, least)
@@ -160,34 +146,34 @@ def comparison_table(
     rows = comparison.rows
     main = comparison.measure
     column = partial(column_of, rows)
+    queries_asked = len(comparison.query_ids)
 
     def mean_of(name: str) -> Column:
         return column(name, lambda row: score(row.means.get(name)), 8 if name in named else 2)
 
-    shown = (
-        column(
-            "system",
-            lambda row: _marked(row, len(comparison.query_ids)),
-            9,
-            right=False,
-            folds=True,
-        ),
+    shown = [
+        column("system", lambda row: _marked(row, queries_asked), 9, right=False, folds=True),
         column("dim", lambda row: UNKNOWN if row.dim is None else str(row.dim), 8),
         column("storage", lambda row: row.storage or UNKNOWN, 8, right=False),
         column(main, lambda row: score(row.estimate.mean), 9),
         column("95 %", lambda row: interval(row.estimate), 8, right=False),
         *columns,
-        *([column("group", lambda row: row.letters, 7, right=False)] if letters else []),
-        *(mean_of(name) for name in rows[0].means if name != main),
+    ]
+    if letters:
+        shown.append(column("group", lambda row: row.letters, 7, right=False))
+    shown += [mean_of(name) for name in rows[0].means if name != main]
+    shown += [
         column("bytes", lambda row: size(row.bytes_per_document), 8),
         column("ms", lambda row: speed(row.query_milliseconds), 8),
         *_prices(comparison),
         column("docs/s", lambda row: speed(row.documents_per_second), 3),
-    )
+    ]
     title = f"{comparison.collection} / {comparison.split}: {asked(comparison)}"
-    notes = [Text(f"Note: {note}", style="yellow") for note in comparison.notes]
-    explained = [Text(LETTERS, style="dim")] if letters else []
-    return Group(Fitted(title, shown), *explained, *notes)
+    parts: list[RenderableType] = [Fitted(title, tuple(shown))]
+    if letters:
+        parts.append(Text(LETTERS, style="dim"))
+    parts += [Text(f"Note: {note}", style="yellow") for note in comparison.notes]
+    return Group(*parts)
 
 
 def _prices(comparison: Comparison) -> list[Column]:
@@ -195,17 +181,13 @@ def _prices(comparison: Comparison) -> list[Column]:
     prices = comparison.prices
     if not prices:
         return []
-    found = [prices.get(row.name) for row in comparison.rows]
-
-    def paid(price: Price | None, what: str) -> str:
-        if price is None:
-            return UNKNOWN
-        return f"{getattr(price, what):.3g}"
-
-    return [
-        column_of(found, "$/1,000 docs", lambda price: paid(price, "per_thousand_documents"), 8),
-        column_of(found, "$/M tokens", lambda price: paid(price, "per_million_tokens"), 4),
-    ]
+    documents = []
+    tokens = []
+    for row in comparison.rows:
+        price = prices.get(row.name)
+        documents.append(UNKNOWN if price is None else f"{price.per_thousand_documents:.3g}")
+        tokens.append(UNKNOWN if price is None else f"{price.per_million_tokens:.3g}")
+    return [Column("$/1,000 docs", tuple(documents), 8), Column("$/M tokens", tuple(tokens), 4)]
 
 
 def asked(comparison: Comparison) -> str:
@@ -295,12 +277,10 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
     """The doctor's findings, errors first, or a line that says there are none."""
     if not findings:
         return Text("The doctor found nothing to fix.", style="green")
-    table = _table(
-        "Findings",
-        ("severity", "check", "example, and what to do"),
-        right=(),
-        whole=(0, 1),
-    )
+    table = _empty_table("Findings")
+    _add_column(table, "severity", right=False, whole=True)
+    _add_column(table, "check", right=False, whole=True)
+    _add_column(table, "example, and what to do", right=False, whole=False)
     for finding in by_severity(findings):
         style = _SEVERITY.get(finding.severity, "")
         affected = f"{count(finding.count)} of {count(finding.total)}"
@@ -308,7 +288,7 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
             Text(finding.severity, style),
             Text(f"{finding.check}\n{affected}"),
             # below each other, so that both are wide enough for the name of a model
-            Text.assemble((_clamped(finding.example), "dim"), "\n", finding.fix),
+            Text.assemble((clipped(finding.example, 200), "dim"), "\n", finding.fix),
         )
         table.add_row(*cells)
     return table
@@ -328,10 +308,10 @@ def verdict_panel(verdict: Verdict, comparison: Comparison | None = None) -> Ren
     lines = [Text.assemble((verdict.outcome.upper(), f"bold {style}"), ": ", in_one_line(verdict))]
     if verdict.outcome == NO_DIFFERENCE:
         lines.append(Text(enough_queries(verdict), style="dim"))
-    lines += [
-        Text(f"Guard {guard_line(guard)}", style="" if guard.kept else "bold red")
-        for guard in verdict.forgotten
-    ] or [Text(NO_GUARD, style="dim")]
+    for guard in verdict.forgotten:
+        lines.append(Text(f"Guard {guard_line(guard)}", style="" if guard.kept else "bold red"))
+    if not verdict.forgotten:
+        lines.append(Text(NO_GUARD, style="dim"))
     lines.append(Text(advice(verdict, comparison)))
     panel = Panel(
         Group(*lines),
@@ -348,30 +328,27 @@ def p_short(p: float) -> str:
     return p_value(p).removeprefix("p ").removeprefix("= ").replace("< ", "<")
 
 
-def _table(
-    title: str, columns: Sequence[str], *, right: Iterable[int], whole: Iterable[int] = ()
-) -> Table:
-    table = Table(
-        title=Text(title),
+def _table(title: str, columns: Sequence[str], *, right: Collection[int]) -> Table:
+    """A table with these columns; those whose places are in `right` hold numbers."""
+    table = _empty_table(title)
+    for place, column in enumerate(columns):
+        number = place in right
+        _add_column(table, column, right=number, whole=number)
+    return table
+
+
+def _empty_table(title: str) -> Table:
+    return Table(
+        title=Text(title) if title else None,
         title_justify="left",
         title_style="bold",
         header_style="dim",
         box=None,
         padding=(0, 2, 0, 0),
     )
-    for place, column in enumerate(columns):
-        number = place in set(right)
-        table.add_column(
-            Text(column),
-            justify="right" if number else "left",
-            no_wrap=number or place in set(whole),
-            overflow="fold",
-        )
-    return table
 
 
-def _clamped(text: str, width: int = 200) -> str:
-    line = " ".join(text.split())
-    if len(line) <= width:
-        return line
-    return line[: width - 1] + "…"
+def _add_column(table: Table, title: str, *, right: bool, whole: bool) -> None:
+    """Add a column whose cells stand on the `right`, and are not folded where they are `whole`."""
+    justify: Literal["right", "left"] = "right" if right else "left"
+    table.add_column(Text(title), justify=justify, no_wrap=whole, overflow="fold")

@@ -18,7 +18,6 @@ from nearfield.types.verdict import (
     ENOUGH,
     NO_DIFFERENCE,
     WORSE,
-    Estimate,
     Forgotten,
     Verdict,
 )
@@ -57,7 +56,6 @@ def headline(verdict: Verdict, comparison: Comparison | None = None) -> str:
     """The verdict in one sentence, with what ranks higher than both models in the `comparison` that
     it was made of. Raises InputError for an outcome that is none of the three.
     """
-    _known(verdict)
     first = None if comparison is None else _higher(verdict, comparison)
     if first is None:
         return _outcome(verdict)
@@ -73,49 +71,47 @@ def _outcome(verdict: Verdict) -> str:
         if undecided:
             return "No difference was shown: the test is too small to decide."
         return _said(_HEADLINES, verdict)
-    joined = (
-        "but it"
-        if verdict.outcome == BETTER
-        else f"and the {verdict.tuned.noun}"
-        if verdict.outcome == NO_DIFFERENCE
-        else "and it"
-    )
-    return f"{_said(_HEADLINES, verdict)[:-1]}, {joined} lost more than allowed on {_listed(lost)}."
+    joined = {
+        BETTER: "but it",
+        NO_DIFFERENCE: f"and the {verdict.tuned.noun}",
+        WORSE: "and it",
+    }[verdict.outcome]
+    outcome = _said(_HEADLINES, verdict).removesuffix(".")
+    return f"{outcome}, {joined} lost more than allowed on {_listed(lost)}."
 
 
 def advice(verdict: Verdict, comparison: Comparison | None = None) -> str:
     """What to do with it; where something else in the `comparison` that it was made of ranks higher
     than both models, that too; and that dev or the test was too small to decide anything.
     """
-    _known(verdict)
-    said = _said(_ADVICE, verdict)
+    sentence = _said(_ADVICE, verdict)
     if verdict.outcome == BETTER and not all(guard.kept for guard in verdict.forgotten):
-        said = (
+        sentence = (
             f"Use the {verdict.tuned.noun} only where the guard does not matter, or train again "
             "with a lower rate."
         )
     ahead = "" if comparison is None else _ahead(verdict, comparison)
-    return " ".join(filter(None, (said, ahead, too_small(verdict))))
+    return " ".join(filter(None, (sentence, ahead, too_small(verdict))))
 
 
 def too_small(verdict: Verdict) -> str:
     """Which of dev and the test has too few queries to decide anything, and how many would be
     enough; "" where neither has.
     """
-    said = []
+    sentences = []
     for name, queries in verdict.small.items():
         few = plural(queries, "query")
         if name == "dev":
-            said.append(
+            sentences.append(
                 f"The weights and the merge were chosen by {few}, which is too few: give "
                 f"dev at least {ENOUGH}."
             )
         else:
-            said.append(
+            sentences.append(
                 f"The {name} split has {few}, too few to show any but a large difference: "
                 f"give it at least {ENOUGH}."
             )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 def _ahead(verdict: Verdict, comparison: Comparison) -> str:
@@ -123,13 +119,13 @@ def _ahead(verdict: Verdict, comparison: Comparison) -> str:
     none does.
     """
     best = _higher(verdict, comparison)
-    ours = max(verdict.tuned.mean, verdict.baseline.mean)
     if best is None:
         return ""
-    (rival, *_) = sorted(comparison.rows, key=lambda row: abs(row.estimate.mean - ours))
-    sure = ", though they cannot be told apart"
-    if not set(best.letters) & set(rival.letters):
-        sure = ""
+    ours = max(verdict.tuned.mean, verdict.baseline.mean)
+    # a verdict knows means and no rows: the row of the better of our two is the nearest to its mean
+    rival = min(comparison.rows, key=lambda row: abs(row.estimate.mean - ours))
+    alike = set(best.letters) & set(rival.letters)
+    sure = ", though they cannot be told apart" if alike else ""
     return (
         f"But {best.name} ranks higher than either on these queries "
         f"({score(best.estimate.mean)}{sure}): look at it first."
@@ -138,23 +134,25 @@ def _ahead(verdict: Verdict, comparison: Comparison) -> str:
 
 def _higher(verdict: Verdict, comparison: Comparison) -> Row | None:
     """The best row, where it ranks higher than both models."""
-    best = comparison.rows[0] if comparison.rows else None
-    ours = max(verdict.tuned.mean, verdict.baseline.mean)
-    if best is not None and best.estimate.mean > ours:
-        return best
-    return None
+    if not comparison.rows:
+        return None
+    best = comparison.rows[0]
+    if best.estimate.mean <= max(verdict.tuned.mean, verdict.baseline.mean):
+        return None
+    return best
 
 
 def measures_meaning(measures: Iterable[str]) -> str:
     """What each of these measures tells, as a sentence; "" where none is known."""
     known = {name: measure_meaning(name) for name in measures}
-    said = "; ".join(f"{name} is {meaning}" for name, meaning in known.items() if meaning)
-    return f"{said}." if said else ""
+    meanings = [f"{name} is {meaning}" for name, meaning in known.items() if meaning]
+    if not meanings:
+        return ""
+    return f"{'; '.join(meanings)}."
 
 
 def summary(verdict: Verdict) -> str:
     """The verdict for someone who has never heard of nDCG."""
-    _known(verdict)
     queries = f"{plural(verdict.queries, 'unseen query')} of {verdict.collection}"
     base = verdict.baseline.name
     tuned = verdict.tuned.name
@@ -185,13 +183,12 @@ def enough_queries(verdict: Verdict) -> str:
 
 def in_one_line(verdict: Verdict) -> str:
     """The verdict as numbers: what is gained or lost, over what, on which queries, how sure."""
-    _known(verdict)
     difference = verdict.difference
     change = f"moves {signed(difference.mean)} {verdict.measure} {interval(difference)}"
     if verdict.outcome == BETTER:
         change = f"gains {score(difference.mean)} {verdict.measure} {interval(difference)}"
     if verdict.outcome == WORSE:
-        lost = Estimate(-difference.mean, -difference.high, -difference.low)
+        lost = -difference
         change = f"loses {score(lost.mean)} {verdict.measure} {interval(lost)}"
     against = "over" if verdict.outcome == BETTER else "against"
     queries = f"{count(verdict.queries)} unseen queries of {verdict.collection}"
@@ -262,15 +259,11 @@ def _listed(names: list[str]) -> str:
 
 def _said(sentences: Mapping[str, str], verdict: Verdict) -> str:
     """The sentence of the verdict's outcome, which names what was trained against what."""
+    if verdict.outcome not in sentences:
+        known = ", ".join(sentences)
+        raise InputError(f"the verdict's outcome is {verdict.outcome!r}; wanted one of {known}")
     sides = {"tuned": verdict.tuned.noun, "base": verdict.baseline.noun}
     return sentences[verdict.outcome].format(**sides)
-
-
-def _known(verdict: Verdict) -> None:
-    if verdict.outcome not in _HEADLINES:
-        raise InputError(
-            f"the verdict's outcome is {verdict.outcome!r}; wanted one of {', '.join(_HEADLINES)}"
-        )
 
 
 def flips(found: Sequence[Slice]) -> list[str]:

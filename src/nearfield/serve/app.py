@@ -141,17 +141,17 @@ class _Handler:
 
     async def __call__(self, request: Request) -> Response:
         started = time.perf_counter()
-        limits = self._models.limits
-        call = Call(self._models, self._access.strict, limits.seconds)
+        call = Call(self._models, self._access.strict, self._models.limits.seconds)
         dialect, route = self._choices[-1]
         try:
             given: Any = request.path_params
+            # before the body is read, where it need not say in which dialect to refuse
             if len(self._choices) == 1:
                 self._access.check(request.headers)
             if route.body is not None:
                 given = _parsed(await self._body(request))
                 dialect, route = self._chosen(given)
-                self._access.check(request.headers)  # refused as its dialect refuses
+                self._access.check(request.headers)
                 assert route.body is not None
                 given = _checked(route.body, given)
             made = await _while_there(request, route.answer(call, given))
@@ -172,6 +172,7 @@ class _Handler:
         return response
 
     async def _body(self, request: Request) -> bytes:
+        """The request's body, refused as soon as it is too large or too slow."""
         limits = self._models.limits
         too_large = Refusal(why.TOO_LARGE, f"the body is larger than {limits.body_bytes:,} bytes")
         stated = request.headers.get("content-length", "0")
@@ -211,10 +212,10 @@ def _checked(model: type[BaseModel], given: Any) -> BaseModel:
         # a number is a number: true is not 1, and "8" is not 8
         return model.model_validate(given, strict=True)
     except ValidationError as error:
-        wrong = [
-            f"{'.'.join(map(str, one['loc'])) or 'the body'}: {one['msg']}"
-            for one in error.errors(include_url=False, include_input=False)[:_SHOWN]
-        ]
+        wrong = []
+        for each in error.errors(include_url=False, include_input=False)[:_SHOWN]:
+            place = ".".join(map(str, each["loc"])) or "the body"
+            wrong.append(f"{place}: {each['msg']}")
         raise Refusal(why.INVALID, "; ".join(wrong)) from error
 
 
@@ -228,6 +229,7 @@ async def _while_there(request: Request, answer: Awaitable[Any]) -> Any:
             raise ClientDisconnect
         return working.result()
     finally:
+        # a task that is left running would make what nobody waits for
         for task in (working, leaving):
             if not task.done():
                 task.cancel()
@@ -256,15 +258,15 @@ def _about(call: Call) -> dict[str, str]:
     """The headers that say what was used; names are percent-encoded, as headers hold no others."""
     if not call.model:
         return {}
-    said = {
+    headers = {
         "X-Nearfield-Contract": quote(call.contract, safe=" /.:-_"),
         "X-Nearfield-Truncated": str(call.truncated),
     }
     if call.role is not None:
-        said["X-Nearfield-Role"] = quote(call.role, safe=" ")
+        headers["X-Nearfield-Role"] = quote(call.role, safe=" ")
     if call.warnings:
-        said["X-Nearfield-Warning"] = quote("; ".join(call.warnings), safe=" ;,:.'/-_")
-    return said
+        headers["X-Nearfield-Warning"] = quote("; ".join(call.warnings), safe=" ;,:.'/-_")
+    return headers
 
 
 def _log(dialect: Dialect, route: Route, status: int, seconds: float, call: Call) -> None:

@@ -36,57 +36,12 @@ QUERIES = (
     "the law of the sea",
     "WHICH ROVER landed on Mars\nin 2012?",
 )
-_WORDS = [
-    "the",
-    "law",
-    "of",
-    "the",
-    "sea",
-    "and",
-    "the",
-    "sun",
-    "of",
-    "the",
-    "north,",
-    "a",
-    "red",
-    "song",
-    "that",
-    "nobody",
-    "sang,",
-    "three",
-    "lists",
-    "of",
-    "numbers,",
-    "an",
-    "open",
-    "window,",
-    "one",
-    "green",
-    "tree,",
-    "a",
-    "court",
-    "that",
-    "met",
-    "at",
-    "nine,",
-    "bread",
-    "and",
-    "water,",
-    "a",
-    "map",
-    "without",
-    "names,",
-    "the",
-    "last",
-    "train",
-    "home,",
-    "two",
-    "letters",
-    "and",
-    "an",
-    "answer",
-]
+_SENTENCES = (
+    "the law of the sea and the sun of the north, a red song that nobody sang, three lists of "
+    "numbers, an open window, one green tree, a court that met at nine, bread and water, a map "
+    "without names, the last train home, two letters and an answer"
+)
+_WORDS = _SENTENCES.split()
 
 
 def reference_texts(max_tokens: int) -> list[str]:
@@ -96,10 +51,9 @@ def reference_texts(max_tokens: int) -> list[str]:
     most = min(max_tokens, 8192)
     texts = list(_SHORT)
     for share, turn in ((0.4, 0), (0.9, 7), (1.5, 13), (2.5, 21), (LONGEST, 34)):
-        count = int(most * share)
-        texts.append(
-            " ".join(_WORDS[(turn + at * (turn + 1)) % len(_WORDS)] for at in range(count))
-        )
+        # each text goes round the words from another place and in other steps
+        places = [turn + at * (turn + 1) for at in range(int(most * share))]
+        texts.append(" ".join(_WORDS[place % len(_WORDS)] for place in places))
     return texts
 
 
@@ -136,10 +90,10 @@ class Certificate:
         judge = Reranker.open(folder)
         texts = [text for text in reference_texts(judge.folder.max_tokens) if text.strip()]
         everyone = np.arange(len(texts))
-        vectors = {
-            query: judge.score_at([query], texts, (np.zeros_like(everyone), everyone))[:, None]
-            for query in QUERIES
-        }
+        vectors = {}
+        for query in QUERIES:
+            scores = judge.score_at([query], texts, (np.zeros_like(everyone), everyone))
+            vectors[query] = scores[:, None]
         return cls(judge.name, model_hash(folder), tuple(texts), vectors)
 
     def save(self, folder: Path) -> Path:

@@ -23,7 +23,7 @@ PIECE_TOKENS = 512  # of one request before it is the next one's turn
 _FORGETS = 0.7  # how much of the measured speed is that of the turns before the last
 
 
-@dataclass
+@dataclass(eq=False)  # two requests of the same texts are two
 class Work(Generic[Item, Result]):
     """A request: its items, what is known of their results, and which still wait for their turn."""
 
@@ -125,9 +125,13 @@ class Engine(Generic[Item, Result]):
         self._thread.join()
 
     def _waiting(self) -> int:
+        """As `waiting`, for one who holds the lock."""
         return self._running + sum(work.costs[at] for work in self._works for at in work.waiting)
 
     def _refuse_too_much(self, cost: int) -> None:
+        """Raise Refusal where `cost` tokens more are too many. Where nothing waits, any request is
+        taken, however large: it could not be answered sooner.
+        """
         before = self._waiting()
         seconds = (before + cost) / self._speed if self._speed else 0.0
         full = before + cost > self._limits.queue_tokens
@@ -138,10 +142,12 @@ class Engine(Generic[Item, Result]):
     def _turns(self) -> None:
         while True:
             with self._changed:
-                while not (taken := self._taken()):
+                taken = self._taken()
+                while not taken:
                     if self._closing:
                         return
                     self._changed.wait()
+                    taken = self._taken()
                 self._running = sum(work.costs[at] for work, at in taken)
             started = time.perf_counter()
             self._make(taken)
@@ -162,6 +168,7 @@ class Engine(Generic[Item, Result]):
                 work.fail(Refusal(LATE, message))
         taken: list[tuple[Work[Item, Result], int]] = []
         left = BATCH_TOKENS
+        # round and round, a piece of each request at a time, until the turn is full
         round_ = deque(work for work in self._works if work.waiting)
         while round_ and left > 0:
             work = round_.popleft()
@@ -177,21 +184,20 @@ class Engine(Generic[Item, Result]):
         """Run the items, and give each request its results. Where a batch fails, each request is
         run alone, so that none fails for another's text.
         """
-        places: dict[int, list[int]] = {}
-        works = {id(work): work for work, _ in taken}
+        places: dict[Work[Item, Result], list[int]] = {}
         for work, at in taken:
-            places.setdefault(id(work), []).append(at)
+            places.setdefault(work, []).append(at)
         try:
             made = list(self._run([work.items[at] for work, at in taken]))
         except Exception as error:
-            if len(works) == 1:
+            if len(places) == 1:
                 taken[0][0].fail(error)
                 return
-            for key, work in works.items():
-                self._make([(work, at) for at in places[key]])
+            for work, own in places.items():
+                self._make([(work, at) for at in own])
             return
-        results: dict[int, dict[int, Result]] = {key: {} for key in works}
+        results: dict[Work[Item, Result], dict[int, Result]] = {work: {} for work in places}
         for (work, at), result in zip(taken, made, strict=True):
-            results[id(work)][at] = result
-        for key, work in works.items():
-            work.put(results[key])
+            results[work][at] = result
+        for work, its_results in results.items():
+            work.put(its_results)

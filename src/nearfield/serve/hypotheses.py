@@ -89,56 +89,43 @@ def _of_prompts(encoder: TextEncoder) -> Iterator[Hypothesis]:
     own = dict(encoder.contract.prompts)
     if not any(own.values()):
         return
+    query = own.get(QUERY, "")
+    document = own.get(DOCUMENT, "")
+    doubled = {role: prompt * 2 for role, prompt in own.items()}
+    swapped = own | {QUERY: document, DOCUMENT: query}
     for fault, what, prompts in (
         ("missing prompt", "no prompt is put before the texts", {}),
-        ("doubled prompt", "the prompt is put before the texts twice", _doubled(own)),
-        ("wrong prompt", "queries and documents have each other's prompt", _swapped(own)),
-        ("wrong prompt", "all have the query's prompt", dict.fromkeys(own, own.get(QUERY, ""))),
-        ("wrong prompt", "all have the document's", dict.fromkeys(own, own.get(DOCUMENT, ""))),
+        ("doubled prompt", "the prompt is put before the texts twice", doubled),
+        ("wrong prompt", "queries and documents have each other's prompt", swapped),
+        ("wrong prompt", "all have the query's prompt", dict.fromkeys(own, query)),
+        ("wrong prompt", "all have the document's", dict.fromkeys(own, document)),
     ):
         known = dict.fromkeys(own, "") | prompts
-        yield Hypothesis(
-            fault, what, floats(encoder.under(replace(encoder.contract, prompts=known)))
-        )
-
-
-def _doubled(prompts: dict[Role, str]) -> dict[Role, str]:
-    return {role: prompt * 2 for role, prompt in prompts.items()}
-
-
-def _swapped(prompts: dict[Role, str]) -> dict[Role, str]:
-    other = {QUERY: prompts.get(DOCUMENT, ""), DOCUMENT: prompts.get(QUERY, "")}
-    return prompts | other
+        changed = encoder.under(replace(encoder.contract, prompts=known))
+        yield Hypothesis(fault, what, floats(changed))
 
 
 def _of_tokens(encoder: TextEncoder) -> Iterator[Hypothesis]:
     limit = encoder.contract.max_tokens
-    json_text = encoder.tokeniser.json()
-
-    def opened(text: str = json_text) -> Tokenizer:
-        return Tokenizer.from_str(text)
-
-    start = Tokeniser(opened(), max_tokens=limit, from_start=not encoder.tokeniser.cuts_start)
-    yield Hypothesis(
-        "truncation side", "long texts are cut at the other end", _read_by(encoder, start)
-    )
-    bare = Tokeniser(opened(), max_tokens=limit, specials=False)
-    yield Hypothesis(
-        "special tokens", "no special tokens are put around a text", _read_by(encoder, bare)
-    )
-    cased = opened(json.dumps(_cased(json.loads(json_text))))
-    yield Hypothesis(
-        "lower-casing",
-        "texts are not lower-cased, and the model wants it",
-        _read_by(encoder, Tokeniser(cased, max_tokens=limit)),
-    )
+    own = encoder.tokeniser.json()
+    cuts_start = encoder.tokeniser.cuts_start
+    side = Tokeniser(Tokenizer.from_str(own), max_tokens=limit, from_start=not cuts_start)
+    what = "long texts are cut at the other end"
+    yield Hypothesis("truncation side", what, _read_by(encoder, side))
+    bare = Tokeniser(Tokenizer.from_str(own), max_tokens=limit, specials=False)
+    what = "no special tokens are put around a text"
+    yield Hypothesis("special tokens", what, _read_by(encoder, bare))
+    cased = json.loads(own, object_hook=_cased)
+    as_written = Tokeniser(Tokenizer.from_str(json.dumps(cased)), max_tokens=limit)
+    what = "texts are not lower-cased, and the model wants it"
+    yield Hypothesis("lower-casing", what, _read_by(encoder, as_written))
 
 
-def _cased(value: Any) -> Any:
-    """A tokenizer.json that leaves upper case as it is."""
-    if isinstance(value, dict):
-        return {key: False if key == "lowercase" else _cased(it) for key, it in value.items()}
-    return value
+def _cased(part: dict[str, Any]) -> dict[str, Any]:
+    """A part of a tokenizer.json that leaves upper case as it is."""
+    if "lowercase" in part:
+        part["lowercase"] = False
+    return part
 
 
 def _read_by(encoder: TextEncoder, tokeniser: Tokeniser, contract: Contract | None = None) -> Made:
@@ -171,7 +158,8 @@ def _of_pooling(encoder: TextEncoder) -> Iterator[Hypothesis]:
     contract = encoder.contract
     if contract.pooling in UNPOOLED:
         return
-    for pooling in TERM_POOLINGS if pools_terms(contract.kind) else POOLINGS:
+    poolings = TERM_POOLINGS if pools_terms(contract.kind) else POOLINGS
+    for pooling in poolings:
         if pooling != contract.pooling:
             made = _pooled(encoder.folder, replace(encoder.folder.contract, pooling=pooling))
             what = f"token states are pooled by {pooling}, and the model wants {contract.pooling}"

@@ -45,11 +45,11 @@ class Content(BaseModel):
     @property
     def item(self) -> str:
         """The text, or the image's data URL. Raises Refusal for an image among other parts."""
-        first = self.content[0]
         if all(part.type == "text" for part in self.content):
             return "\n".join(part.text for part in self.content)
         if len(self.content) > 1:
             message = "an input has an image among other parts; wanted texts alone, or one image"
             raise Refusal(INVALID, message)
-        given = getattr(first, first.type)
+        (image,) = self.content
+        given = getattr(image, image.type)
         return as_url(given.url if isinstance(given, Address) else given)

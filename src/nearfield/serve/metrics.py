@@ -32,14 +32,14 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self._used = {
-            what: Counter(f"nearfield_{what}", f"{words}.", ("model",), registry=registry)
-            for what, words in (
-                ("items", "Texts and pairs read"),
-                ("tokens", "Tokens read"),
-                ("truncated", "Texts that were longer than the model reads"),
-            )
-        }
+        self._used = {}  # by the field of a call
+        for what, words in (
+            ("items", "Texts and pairs read."),
+            ("tokens", "Tokens read."),
+            ("truncated", "Texts that were longer than the model reads."),
+        ):
+            counter = Counter(f"nearfield_{what}", words, ("model",), registry=registry)
+            self._used[what] = counter
         registry.register(_State(models))
 
     def note(self, place: tuple[str, str], status: int, seconds: float, call: Call) -> None:

@@ -138,7 +138,8 @@ class ServedModel:
     def close(self) -> None:
         """Let go of the weights and of what was kept."""
         with self._lock:
-            self._encoder = self._judge = None
+            self._encoder = None
+            self._judge = None
             self._kept = KeptRows(self._limits.cache_bytes)  # a turn may be at the other
         gc.unfreeze()  # cycles in what is let go of are collected
 
@@ -177,11 +178,20 @@ class ServedModel:
         return engine
 
     def _rows(self, items: list[tuple[Role, str]]) -> list[Row]:
-        kept, encoder = self._kept, self.encoder()
-        rows = {item: row for item in items if (row := kept.get(item)) is not None}
-        wanted = [item for item in dict.fromkeys(items) if item not in rows]
+        """The run of the embedding engine: only what is not kept from before is encoded, once."""
+        kept = self._kept  # as `close` may put another in its place
+        encoder = self.encoder()
+        rows: dict[tuple[Role, str], Row] = {}
+        wanted = []
+        for item in dict.fromkeys(items):
+            row = kept.get(item)
+            if row is None:
+                wanted.append(item)
+            else:
+                rows[item] = row
         if wanted:
             made = encoder.encode_mixed([text for _, text in wanted], [role for role, _ in wanted])
+            # tokens that were read and that did not fit; an encoder behind an API may not say
             counts = np.zeros((len(wanted), 2), np.int64) if made.counts is None else made.counts
             for at, item in enumerate(wanted):
                 rows[item] = Row(made[[at]], int(counts[at, 0]), int(counts[at, 1]))
@@ -189,15 +199,13 @@ class ServedModel:
         return [rows[item] for item in items]
 
     def _scores(self, pairs: list[tuple[str, str]]) -> list[float]:
-        queries = list(dict.fromkeys(query for query, _ in pairs))
-        documents = list(dict.fromkeys(document for _, document in pairs))
-        asked = {query: at for at, query in enumerate(queries)}
-        read = {document: at for at, document in enumerate(documents)}
-        places = (
-            np.array([asked[query] for query, _ in pairs]),
-            np.array([read[document] for _, document in pairs]),
-        )
-        scores: list[float] = self.judge().score_at(queries, documents, places).tolist()
+        """The run of the scoring engine: each text is read once, however many pairs it is in."""
+        queries: dict[str, int] = {}
+        documents: dict[str, int] = {}
+        asked = [queries.setdefault(query, len(queries)) for query, _ in pairs]
+        read = [documents.setdefault(document, len(documents)) for _, document in pairs]
+        places = np.array(asked), np.array(read)
+        scores: list[float] = self.judge().score_at([*queries], [*documents], places).tolist()
         return scores
 
 
@@ -222,13 +230,15 @@ class Models:
         """
         every = self.by_name.values()
         able = [model for model in every if model.can(ability)]
-        found = able or [model for model in every if not model.judges] or list(every)
-        return found[0].name
+        encoders = [model for model in every if not model.judges]
+        return [*able, *encoders, *every][0].name
 
     def judge(self) -> str:
         """The name of the first reranker, else of the first multi-vector model, as `first`."""
-        judges = [name for name, model in self.by_name.items() if model.judges]
-        return judges[0] if judges else self.first("merges_tokens")
+        for name, model in self.by_name.items():
+            if model.judges:
+                return name
+        return self.first("merges_tokens")
 
     def find(self, name: str) -> tuple[ServedModel, Role | None]:
         """The model that a request names, as `minilm` or `minilm:query`, and the role in its name.
@@ -239,7 +249,8 @@ class Models:
             return self.by_name[name], None
         own, _, role = name.rpartition(":")
         if own in self.by_name:
-            return self.by_name[own], None if role == "latest" else role  # Ollama's word for any
+            # Ollama's clients put :latest behind a name that has no tag
+            return self.by_name[own], None if role == "latest" else role
         known = ", ".join(self.by_name)
         message = f"there is no model {name!r} here; it has {known}.{nearest(name, self.by_name)}"
         raise Refusal(UNKNOWN, message)

@@ -44,13 +44,12 @@ def own_dialect(found: Searchable | None) -> Dialect:
         for name, model in call.models.by_name.items():
             try:
                 if not model.judges:
-                    rows.append({"model": name} | _facts((await call.encoder(name))[1].contract))
+                    _, encoder, _ = await call.encoder(name)
+                    rows.append({"model": name, **_facts(encoder.contract)})
             except Refusal as error:  # the others are there all the same
                 rows.append({"model": name, "error": str(error)})
-        return {
-            "contracts": rows,
-            "search": None if found is None else {"dim": _first(found).documents.dim},
-        }
+        search = None if found is None else {"dim": _first(found).documents.dim}
+        return {"contracts": rows, "search": search}
 
     routes = [Route("/contracts", contracts)]
     if found is not None:
@@ -70,6 +69,7 @@ def _facts(contract: Contract) -> dict[str, Any]:
 
 
 def _first(found: Searchable) -> Any:
+    """The stage that searches by the model's vectors."""
     return found.retriever.stages[0]
 
 
@@ -106,6 +106,9 @@ class Searching:
     def _cut(
         self, body: Search, where: Mask | None, whole: dict[str, dict[str, Any]]
     ) -> list[dict[str, Any]]:
+        """The results by vectors that are cut and stored as the body says; `whole` are those by
+        whole ones, by id.
+        """
         encoder = _first(self._found).encoder
         try:
             documents = self._stored(body.dim, body.storage)
@@ -117,12 +120,16 @@ class Searching:
         if where is not None:
             scores = np.where(where, scores, -np.inf)
         rows = []
-        for rank, at in enumerate(np.argsort(-scores, kind="stable")[: body.k].tolist(), 1):
-            if np.isfinite(scores[at]):
-                row = self._found.collection.documents.slice(at, 1).to_pylist()[0]
-                known = whole.get(row["id"], {})
-                row |= {"rank": rank, "score": float(scores[at]), "whole": known.get("rank")}
-                rows.append(row | ({"matches": known.get("matches", [])} if body.explain else {}))
+        best = np.argsort(-scores, kind="stable")[: body.k].tolist()
+        for rank, at in enumerate(best, start=1):
+            if not np.isfinite(scores[at]):
+                continue  # the filter leaves fewer than k
+            (row,) = self._found.collection.documents.slice(at, 1).to_pylist()
+            known = whole.get(row["id"], {})
+            row |= {"rank": rank, "score": float(scores[at]), "whole": known.get("rank")}
+            if body.explain:
+                row["matches"] = known.get("matches", [])
+            rows.append(row)
         return rows
 
 

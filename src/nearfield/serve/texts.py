@@ -10,6 +10,7 @@ from nearfield.encoders.text import TextEncoder
 from nearfield.serve.call import Call
 from nearfield.serve.refusal import INVALID, Refusal
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.role import DOCUMENT, Role
 
 Given = str | list[str] | list[int] | list[list[int]]
 
@@ -47,21 +48,40 @@ def _text(encoder: Encoder[Embeddings], ids: list[int]) -> str:
     return tokeniser.text_of(ids)
 
 
-def cut(
-    encoder: Encoder[Embeddings], text: str, role: str, *, tokens: int | None, start: bool
-) -> tuple[str, bool]:
-    """The text cut to `tokens` (what the model reads by default), at its `start` or end, and
-    whether something was cut.
+async def cut(
+    call: Call,
+    name: str,
+    texts: Sequence[str],
+    role: Role | None,
+    *,
+    tokens: int | None = None,
+    start: bool,
+) -> list[str]:
+    """The texts cut to `tokens` (what the model called `name` reads by default), at their `start`
+    or end; the call notes how many were longer.
     """
+    _, encoder, _ = await call.encoder(name)
+    contract = encoder.contract
     tokeniser = _tokeniser(encoder)
+    known = role if role is not None and role in contract.prompts else DOCUMENT
     before, after = tokeniser.around()
-    prompt = tokeniser.prompt_cost(encoder.contract.prompt(role))
-    room = encoder.contract.max_tokens - len(before) - len(after) - prompt
+    prompt = tokeniser.prompt_cost(contract.prompt(known))
+    room = contract.max_tokens - len(before) - len(after) - prompt
     most = max(1, room if tokens is None else min(tokens, room))
-    pieces = tokeniser.pieces([text])[0]
-    if len(pieces) <= most:
-        return text, False
-    return (text[pieces[-most][0] :] if start else text[: pieces[most - 1][1]]), True
+    found = []
+    for text, pieces in zip(texts, tokeniser.pieces(texts), strict=True):
+        if len(pieces) <= most:
+            found.append(text)
+            continue
+        call.truncated += 1
+        # a piece is where a token begins and ends in the text
+        if start:
+            begin, _, _ = pieces[-most]
+            found.append(text[begin:])
+        else:
+            _, end, _ = pieces[most - 1]
+            found.append(text[:end])
+    return found
 
 
 def _tokeniser(encoder: Encoder[Embeddings]) -> Tokeniser:

@@ -95,10 +95,11 @@ def backend(target: str, contract: Contract) -> Made:
         encoder: Encoder = load(target)
         return lambda texts, role: encoder.encode_as(role, texts).numbers()
     kind = contract.kind
-    terms = EMBEDDINGS[contract.kind].has_terms
-    if kind not in (vendor := VENDORS[address.vendor]).kinds:
+    vocabulary = contract.dim if EMBEDDINGS[kind].has_terms else None
+    if kind not in VENDORS[address.vendor].kinds:
+        title = VENDORS[address.vendor].title
         known = ", ".join(f"{name}:" for name in VENDORS if kind in VENDORS[name].kinds)
-        raise ContractError(f"{vendor.title} has no {kind} embeddings; ask by {known or 'another'}")
+        raise ContractError(f"{title} has no {kind} embeddings; ask by {known or 'another'}")
 
     def made(texts: Sequence[str], role: Role) -> list[Floats]:
         rows: list[Floats] = []
@@ -108,8 +109,7 @@ def backend(target: str, contract: Contract) -> Made:
                 name = address.model.replace(ROLE, role)
                 asked = Asked(name, part, vendor.roles.get(role), kind=kind)
                 found = answered(target, vendor, vendor.embedding(asked), vendor.vectors)
-                for at in range(len(part)):
-                    rows.append(_row(target, found.get(at), contract.dim if terms else None))
+                rows += [_row(target, found.get(at), vocabulary) for at in range(len(part))]
         return rows
 
     return made
@@ -135,14 +135,16 @@ def answered(
         raise VendorError(f"{target}: answered in another shape: {first_line(error)}") from None
 
 
-def _row(target: str, found: Any, terms: int | None) -> Floats:
-    """One item of an answer as numbers; `terms` is the size of the vocabulary that it is over."""
+def _row(target: str, found: Any, vocabulary: int | None) -> Floats:
+    """One item of an answer as numbers; of terms and their weights where it is over a
+    `vocabulary`, of which this is the size.
+    """
     try:
         with np.errstate(over="ignore"):
-            if terms is None:
+            if vocabulary is None:
                 row = np.asarray(found, np.float32)
             else:
-                row = np.zeros(terms, np.float32)
+                row = np.zeros(vocabulary, np.float32)
                 for each in found:
                     row[each["index"]] = each["value"]
     except (LookupError, TypeError, ValueError) as error:
@@ -156,44 +158,40 @@ def compare(
     made: Made, certificate: Certificate, encoder: TextEncoder, *, target: str = ""
 ) -> Verified:
     """As `verify`, of anything that makes vectors."""
-    texts = [text for text in certificate.texts if text.strip()]
+    # not every server takes an empty text
     kept = [at for at, text in enumerate(certificate.texts) if text.strip()]
+    texts = [certificate.texts[at] for at in kept]
     wanted = {role: vectors[kept] for role, vectors in certificate.vectors.items()}
     got = {role: made(texts, role) for role in wanted}
     dims = {len(row.T) for rows in got.values() for row in rows if row.size}
     if dims != {encoder.contract.dim}:
-        found = _cut(got, wanted, min(dims, default=0)) or Fault(
-            "another model",
-            f"vectors have {sorted(dims)} dimensions; wanted {encoder.contract.dim}",
-        )
+        what = f"vectors have {sorted(dims)} dimensions; wanted {encoder.contract.dim}"
+        found = _cut(got, wanted, min(dims, default=0)) or Fault("another model", what)
         return Verified(target, certificate.name, (), (found,))
-    rows = tuple(
-        _agreement(role, got[role], wanted[role], _alone(made, texts, role)) for role in wanted
-    )
-    faults = misplaced = _order(got, wanted)
-    if not misplaced and min(row.worst for row in rows) < COSINE:
-        faults = [_diagnosis(got, wanted, texts, encoder)]
-    if not misplaced:  # alone, each has its place
-        faults = faults + _batch(rows)
-    faults = faults + _norms(rows, wanted, explained=bool(faults))
-    return Verified(target, certificate.name, rows, tuple(faults))
+    rows = []
+    for role in wanted:
+        alone = [made([text], role)[0] for text in texts]
+        rows.append(_agreement(role, got[role], wanted[role], alone))
+    faults = _order(got, wanted)
+    if not faults:  # alone, each vector has its place
+        if min(row.worst for row in rows) < COSINE:
+            faults.append(_diagnosis(got, wanted, texts, encoder))
+        faults += _batch(rows)
+    faults += _norms(rows, wanted, explained=bool(faults))
+    return Verified(target, certificate.name, tuple(rows), tuple(faults))
 
 
 def _agreement(role: Role, got: Rows, wanted: Rows, alone: Rows) -> Agreement:
+    """How near `got` is to `wanted`, and to the vectors of the same texts, each asked `alone`."""
     cosines = _cosines(got, wanted)
     norms = _lengths(got)
     return Agreement(
         role,
-        float(cosines.min()),
-        float(cosines.mean()),
-        (float(norms.min()), float(norms.max())),
-        float(_cosines(alone, got).min()),
+        worst=float(cosines.min()),
+        mean=float(cosines.mean()),
+        norms=(float(norms.min()), float(norms.max())),
+        alone=float(_cosines(alone, got).min()),
     )
-
-
-def _alone(made: Made, texts: Sequence[str], role: Role) -> Rows:
-    """The vectors of the texts, each asked for by itself."""
-    return [made([text], role)[0] for text in texts]
 
 
 def _matrices(*every: Rows) -> list[Floats]:
@@ -249,6 +247,7 @@ def _order(got: Mapping[Role, Rows], wanted: Mapping[Role, Rows]) -> list[Fault]
     """Whether the right vectors come in another order."""
     for role in got:
         ours, own = _matrices(got[role], wanted[role])
+        # the assignment of ours to the model's own that has the greatest sum of cosines
         _, place = linear_sum_assignment(-(unit(ours) @ unit(own).T))
         right = _cosines(ours, own[place]).min() >= COSINE
         if right and _cosines(got[role], wanted[role]).min() < COSINE:
@@ -268,11 +267,12 @@ def _diagnosis(
     got: Mapping[Role, Rows], wanted: Mapping[Role, Rows], texts: list[str], encoder: TextEncoder
 ) -> Fault:
     """What explains the vectors best."""
+    # dimensions in another order leave the values of a vector as they are
     both = [_matrices(got[role], wanted[role]) for role in got]
     if all(np.allclose(np.sort(unit(a)), np.sort(unit(b)), atol=1e-3) for a, b in both):
         return Fault("wrong dims order", "the dimensions come in another order")
     before = _explained(got, wanted)
-    best = None
+    best: Hypothesis | None = None
     score = before
     for hypothesis in hypotheses(encoder):
         try:
@@ -283,25 +283,22 @@ def _diagnosis(
         if found > score + 1e-6:
             best = hypothesis
             score = found
+        # nothing that is tried later can explain it so much better
         if score > COSINE and 1 - score < (1 - before) / 20:
             break
     if best is not None and 1 - score < (1 - before) / 4:
         return Fault(best.fault, best.what)
     if _worst(got, wanted) > ROUNDED:
         return Fault("precision", f"vectors are rounded: cosines are {before:.5f} in the mean")
-    return _fallback(best, score, before)
-
-
-def _fallback(best: Hypothesis | None, score: float, before: float) -> Fault:
-    near = "" if best is None else f"; nearest, at {score:.3f}: {best.what}"
-    return Fault(
-        "another model", f"cosines are {before:.3f} in the mean, and nothing explains that{near}"
-    )
+    what = f"cosines are {before:.3f} in the mean, and nothing explains that"
+    if best is not None:
+        what += f"; nearest, at {score:.3f}: {best.what}"
+    return Fault("another model", what)
 
 
 def _explained(got: Mapping[Role, Rows], made: Mapping[Role, Rows]) -> float:
-    """The mean over the roles of how near vectors are, the farthest fifth of texts counting
-    most.
+    """The mean over the roles of the cosines of the farthest third of texts: most texts are short,
+    and many faults show in long ones alone.
     """
     means = []
     for role in got:

@@ -115,14 +115,15 @@ def compare_scores(
     texts = list(certificate.texts)
     logits = {query: rows[:, 0] for query, rows in certificate.vectors.items()}
     got = {query: scored(query, texts) for query in logits}
-    # what is nearer: APIs say either
+    # an API does not say which it gives: whichever is nearer to the model's own
     scale = min(SCALES, key=lambda name: _apart(got, _through(SCALES[name], logits)))
     wanted = _through(SCALES[scale], logits)
     rows = tuple(_judgement(query, scored, texts, got[query], wanted[query]) for query in got)
     faults = []
     if max(row.worst for row in rows) > NEAR:
-        faults.append(_diagnosis(got, wanted, texts, (judge, scale)))
-    if (alone := max(row.alone for row in rows)) > NEAR:
+        faults.append(_diagnosis(got, wanted, texts, judge, scale))
+    alone = max(row.alone for row in rows)
+    if alone > NEAR:
         what = f"a document alone has another score than among others ({alone:.4f} apart)"
         faults.append(Fault("depends on its batch", what))
     return VerifiedScores(target, certificate.name, scale, rows, tuple(faults))
@@ -135,10 +136,10 @@ def _judgement(
     alone = np.concatenate([scored(query, [text]) for text in texts])
     return Judgement(
         query,
-        float(apart.max()),
-        float(apart.mean()),
-        _order(got, wanted),
-        float(np.abs(alone - got).max()),
+        worst=float(apart.max()),
+        mean=float(apart.mean()),
+        order=_order(got, wanted),
+        alone=float(np.abs(alone - got).max()),
     )
 
 
@@ -154,7 +155,9 @@ def _through(scale: Callable[[Floats], Floats], logits: Mapping[str, Floats]) ->
 
 
 def _apart(got: Mapping[str, Floats], other: Mapping[str, Floats]) -> float:
-    """The mean over queries of the differences, of which the greater third counts."""
+    """The mean over queries of the greatest third of the differences: most documents are short, and
+    many faults show in long ones alone.
+    """
     means = []
     for query in got:
         apart = np.sort(np.abs(got[query] - other[query]))[::-1]
@@ -163,10 +166,9 @@ def _apart(got: Mapping[str, Floats], other: Mapping[str, Floats]) -> float:
 
 
 def _diagnosis(
-    got: Scores, wanted: Scores, texts: Sequence[str], model: tuple[Reranker, str]
+    got: Scores, wanted: Scores, texts: Sequence[str], judge: Reranker, scale: str
 ) -> Fault:
     """What explains the scores best."""
-    judge, scale = model
     if all(np.allclose(np.sort(got[each]), np.sort(wanted[each]), atol=NEAR) for each in got):
         return Fault("wrong order", "the scores are right and stand at other documents")
     before = least = _apart(got, wanted)
@@ -185,8 +187,10 @@ def _diagnosis(
         return Fault("precision", f"scores are rounded: {before:.4f} apart")
     if min(_order(got[query], wanted[query]) for query in got) > SAME_ORDER:
         return Fault("another scale", "documents are in the model's order, by other scores")
-    near = "" if best is None else f"; nearest, {least:.3f} apart: {best.what}"
-    return Fault("another model", f"scores are {before:.3f} apart, and nothing explains that{near}")
+    what = f"scores are {before:.3f} apart, and nothing explains that"
+    if best is not None:
+        what += f"; nearest, {least:.3f} apart: {best.what}"
+    return Fault("another model", what)
 
 
 def _hypotheses(judge: Reranker) -> Iterator[tuple[Fault, Scored]]:

@@ -24,6 +24,10 @@ class Estimate:
     low: float
     high: float
 
+    def __neg__(self) -> Estimate:
+        """The difference b minus a of the one that is a minus b."""
+        return Estimate(-self.mean, -self.high, -self.low)
+
 
 @dataclass(frozen=True)
 class Side(Estimate):

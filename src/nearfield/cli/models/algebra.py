@@ -254,9 +254,8 @@ def _show(
 def _in_words(pair: PairTest, *, turned: bool) -> str:
     """The difference that the new model makes to another, whichever of them the table has first."""
     from nearfield.types.numbers import changed, p_value
-    from nearfield.types.verdict import Estimate
 
     found = pair.difference
     made, other = (pair.b, pair.a) if turned else (pair.a, pair.b)
-    difference = Estimate(-found.mean, -found.high, -found.low) if turned else found
+    difference = -found if turned else found
     return f"{made} against {other}: {changed(difference)}, {p_value(pair.p)}"

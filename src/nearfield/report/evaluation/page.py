@@ -30,6 +30,7 @@ def evaluation_page(comparison: Comparison, look: Look = NOTHING) -> str:
     the best of each model; the plots have all.
     """
     shown = _shown(comparison)
+    decision = comparison.decision
     drawn = {
         "forest": plots.forest(shown),
         "bytes": pareto(comparison, "bytes"),
@@ -40,17 +41,20 @@ def evaluation_page(comparison: Comparison, look: Look = NOTHING) -> str:
     values = {
         "comparison": shown,
         "rows": len(comparison.rows),
-        "decision": comparison.decision,
-        "flips": words.flips(comparison.decision.slices) if comparison.decision else [],
+        "decision": decision,
+        "flips": words.flips(decision.slices) if decision else [],
         "look": look,
     }
     return rendered("evaluation/page.html.jinja", drawn, {"painted": _painted}, values)
 
 
 def _shown(comparison: Comparison) -> Comparison:
+    # the first row of each model, as the last that is put under a key stays
     best = {row.model: row.name for row in reversed(comparison.rows)}
-    traded = comparison.decision.trade_off if comparison.decision else None
-    kept = {*best.values(), *(traded.frontier if traded else ())}
+    kept = set(best.values())
+    decision = comparison.decision
+    if decision and decision.trade_off:
+        kept.update(decision.trade_off.frontier)
     rows = tuple(row for row in comparison.rows if row.name in kept)
     pairs = tuple(pair for pair in comparison.pairs if {pair.a, pair.b} <= kept)
     return replace(comparison, rows=rows, pairs=pairs, decision=None)  # which stands on top
@@ -60,6 +64,7 @@ def _painted(each: Attributed) -> Iterator[tuple[str, float, str, int]]:
     """Each part with its value, what it does ("for", "against") and how strongly, in percent."""
     most = max(abs(value) for _, value in each.parts) or 1.0
     for name, value in each.parts:
+        # the marks of WordPiece, byte-level BPE and SentencePiece
         plain = name.removeprefix("##").replace("Ġ", " ").replace("▁", " ")
         strength = round(STRONGEST * abs(value) / most)
         yield plain, value, "for" if value >= 0 else "against", strength

@@ -39,32 +39,30 @@ def pareto(comparison: Comparison, unit: str) -> Plot | None:
     those that are better than every cheaper one. None where fewer than two rows have such a cost.
     """
     title, written, cost_of = COSTS[unit]
-    known = [(cost, row) for row in comparison.rows if (cost := cost_of(row)) is not None]
-    known.sort(key=lambda pair: (pair[0], -pair[1].estimate.mean))
+    known: list[tuple[float, Row]] = []
+    for row in comparison.rows:
+        cost = cost_of(row)
+        if cost is not None:
+            known.append((cost, row))
     if len(known) < 2:
         return None
+    known.sort(key=lambda pair: (pair[0], -pair[1].estimate.mean))
     frontier: list[tuple[float, Row]] = []
     for cost, row in known:
         if not frontier or row.estimate.mean > frontier[-1][1].estimate.mean:
             frontier.append((cost, row))
-    steps = line(
-        [cost for cost, _ in frontier], [row.estimate.mean for _, row in frontier], color="$muted"
-    )
-    steps["line"]["shape"] = "hv"
-    models = list(dict.fromkeys(row.model for row in comparison.rows))
-    traces = [
-        _points(
-            [(cost, row.estimate.mean) for cost, row in known if row.model == model],
-            safe(model),
-            number,
-            [
-                f"<b>{safe(row.name)}</b><br>{estimated(row.estimate)}<br>{written(cost)}"
-                for cost, row in known
-                if row.model == model
-            ],
-        )
-        for number, model in enumerate(models)
-    ]
+    costs = [cost for cost, _ in frontier]
+    steps = line(costs, [row.estimate.mean for _, row in frontier], color="$muted")
+    steps["line"]["shape"] = "hv"  # between two points the cheaper one is the best there is
+    traces = [steps]
+    for number, model in enumerate(dict.fromkeys(row.model for row in comparison.rows)):
+        own = [(cost, row) for cost, row in known if row.model == model]
+        places = [(cost, row.estimate.mean) for cost, row in own]
+        hover = [
+            f"<b>{safe(row.name)}</b><br>{estimated(row.estimate)}<br>{written(cost)}"
+            for cost, row in own
+        ]
+        traces.append(_points(places, safe(model), number, hover))
     axes = {
         "xaxis": log_axis([cost for cost, _ in known], title, written),
         "yaxis": score_axis([row.estimate.mean for _, row in known], ticks=6),
@@ -73,7 +71,7 @@ def pareto(comparison: Comparison, unit: str) -> Plot | None:
         f"{row.name}, {written(cost)}, {estimated(row.estimate)}" for cost, row in frontier
     )
     summary = f"{comparison.measure} against {title}. Better than all cheaper ones: {best}."
-    return Plot((steps, *traces), layout({**axes, "legend": LEGEND}), 400, summary)
+    return Plot(tuple(traces), layout({**axes, "legend": LEGEND}), 400, summary)
 
 
 def _points(
@@ -100,13 +98,14 @@ def histograms(insides: Sequence[Inside]) -> Plot | None:
     """
     if not insides:
         return None
-    counted = np.array([[each.together, each.apart] for each in insides[: len(SERIES)]])
+    shown = insides[: len(SERIES)]
+    counted = np.array([[each.together, each.apart] for each in shown])  # (models, 2, bins)
     most = float(counted.max())
-    # nothing is below it
+    # the axis begins one bin below the first that holds anything
     first = max(0, int(np.flatnonzero(counted.sum((0, 1)))[0]) - 1)
     middles = [(low + high) / 2 for low, high in pairwise(EDGES)][first:]
     traces = []
-    for colour, inside in zip(SERIES, insides, strict=False):
+    for colour, inside in zip(SERIES, shown, strict=False):
         for shares, dash in ((inside.together, "solid"), (inside.apart, "dot")):
             curve = line(middles, shares[first:], color=colour, dash=dash)
             name = {"name": safe(inside.model), "showlegend": dash == "solid"}
@@ -119,7 +118,7 @@ def histograms(insides: Sequence[Inside]) -> Plot | None:
             "tickformat": ".0%",
         },
     }
-    listed = ", ".join(inside.model for inside in insides[: len(SERIES)])
+    listed = ", ".join(inside.model for inside in shown)
     summary = (
         f"Cosines of pairs that belong together, solid, and of others, dotted, by {listed}. The "
         "further apart the two lie, the better a threshold tells them apart."
@@ -135,24 +134,18 @@ def map_plot(shown: Map) -> Plot:
     largest = [group for group, _ in counts.most_common(len(SERIES))]
     traces = []
     for number, group in enumerate([*largest, None]):
-        rows = [
-            row
-            for row, own in enumerate(shown.groups)
-            if (own not in largest if group is None else own == group)
-        ]
+        if group is None:
+            named, colour = "others", len(SERIES)
+            rows = [row for row, own in enumerate(shown.groups) if own not in largest]
+        else:
+            named, colour = group or "documents", number
+            rows = [row for row, own in enumerate(shown.groups) if own == group]
         if rows:
-            named = "others" if group is None else group or "documents"
-            traces.append(
-                _points(
-                    [(shown.x[row], shown.y[row]) for row in rows],
-                    safe(named),
-                    number if group is not None else len(SERIES),
-                    [
-                        f"<b>{safe(shown.groups[row])}</b><br>{wrapped(shown.texts[row])}"
-                        for row in rows
-                    ],
-                )
-            )
+            places = [(shown.x[row], shown.y[row]) for row in rows]
+            hover = [
+                f"<b>{safe(shown.groups[row])}</b><br>{wrapped(shown.texts[row])}" for row in rows
+            ]
+            traces.append(_points(places, safe(named), colour, hover))
     hidden = {"visible": False, "fixedrange": True}
     own = {
         "xaxis": hidden,

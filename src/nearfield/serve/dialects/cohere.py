@@ -48,7 +48,8 @@ class Rerank(BaseModel):
 
 async def _embed(call: Call, body: Embed) -> dict[str, Any]:
     images = [as_url(image) for image in body.images or []]
-    items = [*(body.texts or []), *images, *(each.item for each in body.inputs or [])]
+    inputs = [each.item for each in body.inputs or []]
+    items = [*(body.texts or []), *images, *inputs]
     if not 0 < len(items) <= MOST_TEXTS:
         message = f"invalid request: {len(items)} inputs; wanted between 1 and {MOST_TEXTS}"
         raise Refusal(INVALID, message)
@@ -56,16 +57,16 @@ async def _embed(call: Call, body: Embed) -> dict[str, Any]:
     read = await _cut(call, body, items, role)
     rows = await call.rows(body.model, read, role, whole=body.truncate == "NONE")
     found = vectors(call, rows, body.output_dimension)
-    types = body.embedding_types or ["float"]
+    embeddings: dict[str, Any] = {}
+    for name in body.embedding_types or ["float"]:
+        if name == "base64":
+            embeddings[name] = [as_base64(vector) for vector in found]
+        else:
+            embeddings[name] = stored(found, name)
     return {
         "id": str(uuid.uuid4()),
         "response_type": "embeddings_by_type",
-        "embeddings": {
-            name: [as_base64(vector) for vector in found]
-            if name == "base64"
-            else stored(found, name)
-            for name in types
-        },
+        "embeddings": embeddings,
         "texts": [item for item in items if not is_image_url(item)],
         "meta": _meta({"input_tokens": call.tokens}),
     }
@@ -75,12 +76,8 @@ async def _cut(call: Call, body: Embed, texts: list[str], role: str) -> list[str
     """The texts as they are encoded; the model cuts ends itself."""
     if body.truncate == "NONE" or (body.truncate == "END" and body.max_tokens is None):
         return texts
-    _, encoder, _ = await call.encoder(body.model)
     start = body.truncate == "START"
-    known = role if role in encoder.contract.prompts else DOCUMENT
-    both = [cut(encoder, text, known, tokens=body.max_tokens, start=start) for text in texts]
-    call.truncated += sum(shorter for _, shorter in both)
-    return [text for text, _ in both]
+    return await cut(call, body.model, texts, role, tokens=body.max_tokens, start=start)
 
 
 async def _rerank(call: Call, body: Rerank) -> dict[str, Any]:

@@ -81,10 +81,10 @@ def _data(found: Any, types: Type | list[Type]) -> list[dict[str, Any]]:
     """One object per vector; of several types, each object has a vector of each."""
     if isinstance(types, list) and len(types) != 1:
         every = {name: _data(found, name) for name in types}
-        return [
-            row | {"embedding": {name: rows[at]["embedding"] for name, rows in every.items()}}
-            for at, row in enumerate(_data(found, "float"))
-        ]
+        data = _data(found, "float")
+        for at, row in enumerate(data):
+            row["embedding"] = {name: rows[at]["embedding"] for name, rows in every.items()}
+        return data
     name = types[0] if isinstance(types, list) else types
     if name == "base64":
         return embedded(found, in_base64=True)
@@ -101,11 +101,12 @@ def _multi_vector(call: Call, rows: list[Row]) -> list[dict[str, Any]]:
 async def _rerank(call: Call, body: Rerank) -> dict[str, Any]:
     documents = [_text(item) for item in body.documents]
     scores = await call.scores(body.model, [(_text(body.query), each) for each in documents])
-    results = [
-        {"index": at, "relevance_score": score}
-        | ({"document": {"text": documents[at]}} if body.return_documents else {})
-        for at, score in ranked(scores, body.top_n)
-    ]
+    results = []
+    for at, score in ranked(scores, body.top_n):
+        result: dict[str, Any] = {"index": at, "relevance_score": score}
+        if body.return_documents:
+            result["document"] = {"text": documents[at]}
+        results.append(result)
     usage = {"total_tokens": call.tokens}
     return {"model": body.model, "object": "list", "usage": usage, "results": results}
 
@@ -118,7 +119,8 @@ def _text(item: str | Text | Image) -> str:
 
 def error(refusal: Refusal) -> tuple[int, dict[str, Any]]:
     """Jina's error: its detail."""
-    return 422 if refusal.status == INVALID else refusal.status, {"detail": str(refusal)}
+    status = 422 if refusal.status == INVALID else refusal.status
+    return status, {"detail": str(refusal)}
 
 
 DIALECT = Dialect(

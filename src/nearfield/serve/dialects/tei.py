@@ -16,7 +16,6 @@ from nearfield.serve.refusal import INVALID, TOO_LARGE, Refusal
 from nearfield.serve.texts import Given, cut, texts_of
 from nearfield.serve.vectors import joined, part, token_vectors, vectors
 from nearfield.similarity.functions import unit
-from nearfield.types.role import DOCUMENT
 
 MOST_INPUTS = 1024
 _DENSE = "one_vector"
@@ -96,11 +95,7 @@ async def _rows(call: Call, body: Embed, ability: str) -> list[Row]:
         message = f"batch size {len(texts)} > maximum allowed batch size {MOST_INPUTS}"
         raise Refusal(TOO_LARGE, message)
     if body.truncate and body.truncation_direction.lower() == "left":
-        _, encoder, _ = await call.encoder(name)
-        role = body.prompt_name if body.prompt_name in encoder.contract.prompts else DOCUMENT
-        both = [cut(encoder, text, role or DOCUMENT, tokens=None, start=True) for text in texts]
-        call.truncated += sum(shorter for _, shorter in both)
-        texts = [text for text, _ in both]
+        texts = await cut(call, name, texts, body.prompt_name, start=True)
     return await call.rows(name, texts, body.prompt_name, whole=not body.truncate)
 
 
@@ -117,19 +112,23 @@ async def _embed_sparse(call: Call, body: Embed) -> list[Any]:
     sparse = part(joined(await _rows(call, body, "has_terms")), "has_terms")
     if sparse is None:
         raise Refusal(424, f"{call.contract} does not make sparse embeddings")
-    return [
-        [{"index": term, "value": weight} for term, weight in _terms(sparse, at)]
-        for at in range(len(sparse))
-    ]
+    rows = []
+    for at in range(len(sparse)):
+        terms = _terms(sparse, at)
+        rows.append([{"index": term, "value": weight} for term, weight in terms])
+    return rows
 
 
 async def _rerank(call: Call, body: Rerank) -> list[dict[str, Any]]:
     pairs = [(body.query, text) for text in body.texts]
     scores = await call.scores(call.models.judge(), pairs, raw=body.raw_scores)
-    return [
-        {"index": at, "score": score} | ({"text": body.texts[at]} if body.return_text else {})
-        for at, score in ranked(scores)
-    ]
+    results = []
+    for at, score in ranked(scores):
+        result: dict[str, Any] = {"index": at, "score": score}
+        if body.return_text:
+            result["text"] = body.texts[at]
+        results.append(result)
+    return results
 
 
 async def _predict(call: Call, body: Predict) -> Any:
@@ -156,20 +155,17 @@ async def _tokenize(call: Call, body: Tokenize) -> list[list[dict[str, Any]]]:
     texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
     tokeniser = await _tokeniser(call)
     specials = tokeniser.special_ids
+    before: list[int] = []
+    after: list[int] = []
+    if body.add_special_tokens:
+        before, after = tokeniser.around()
     found = []
     for text, pieces in zip(texts, tokeniser.pieces(texts), strict=True):
+        rows = [_token(tokeniser, id_, specials) for id_ in before]
         ids = tokeniser.bare([text]).ids.tolist()
-        rows = [
-            _token(tokeniser, id_, specials, start, stop)
-            for id_, (start, stop, _) in zip(ids, pieces, strict=True)
-        ]
-        if body.add_special_tokens:
-            before, after = tokeniser.around()
-            rows = [
-                *(_token(tokeniser, id_, specials) for id_ in before),
-                *rows,
-                *(_token(tokeniser, id_, specials) for id_ in after),
-            ]
+        for id_, (start, stop, _) in zip(ids, pieces, strict=True):
+            rows.append(_token(tokeniser, id_, specials, start, stop))
+        rows += [_token(tokeniser, id_, specials) for id_ in after]
         found.append(rows)
     return found
 

@@ -10,7 +10,7 @@ from nearfield.serve.call import Call
 from nearfield.serve.dialect import Dialect, Route
 from nearfield.serve.images import Content
 from nearfield.serve.ranked import ranked
-from nearfield.serve.refusal import INVALID, Refusal
+from nearfield.serve.refusal import INVALID, UNKNOWN, Refusal
 from nearfield.serve.vectors import embedded, stored, vectors
 
 MOST_TEXTS = 1000
@@ -82,18 +82,20 @@ async def _multimodal(call: Call, body: Multimodal) -> dict[str, Any]:
 
 async def _rerank(call: Call, body: Rerank) -> dict[str, Any]:
     scores = await call.scores(body.model, [(body.query, each) for each in body.documents])
-    data = [
-        {"index": at, "relevance_score": score}
-        | ({"document": body.documents[at]} if body.return_documents else {})
-        for at, score in ranked(scores, body.top_k)
-    ]
+    data = []
+    for at, score in ranked(scores, body.top_k):
+        result: dict[str, Any] = {"index": at, "relevance_score": score}
+        if body.return_documents:
+            result["document"] = body.documents[at]
+        data.append(result)
     usage = {"total_tokens": call.tokens}
     return {"object": "list", "data": data, "model": body.model, "usage": usage}
 
 
 def error(refusal: Refusal) -> tuple[int, dict[str, Any]]:
     """Voyage's error: its detail. An unknown model is an invalid request there."""
-    return 400 if refusal.status == 404 else refusal.status, {"detail": str(refusal)}
+    status = INVALID if refusal.status == UNKNOWN else refusal.status
+    return status, {"detail": str(refusal)}
 
 
 DIALECT = Dialect(

@@ -112,11 +112,10 @@ class Commands(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The commands in the order of the table; typer would put groups first."""
-        return (
-            sorted(self.commands, key=list(COMMANDS).index)
-            if set(self.commands) <= set(COMMANDS)
-            else list(self.commands)
-        )
+        order = list(COMMANDS)
+        if set(self.commands) <= set(order):
+            return sorted(self.commands, key=order.index)
+        return list(self.commands)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """The group's own options, flags without a type in the help."""
@@ -128,10 +127,13 @@ class Commands(TyperGroup):
         """The command, with its help and that of the commands in it as they are shown: flags
         without a type, flowing paragraphs.
         """
-        command = super().get_command(ctx, cmd_name)
-        for each in filter(
-            None, (command, *(command.commands.values() if isinstance(command, TyperGroup) else ()))
-        ):
+        command: Any = super().get_command(ctx, cmd_name)
+        if command is None:  # which the group then says
+            return None
+        shown = [command]
+        if isinstance(command, TyperGroup):
+            shown += command.commands.values()
+        for each in shown:
             _leave_out_types(each.get_params(ctx))
             each.help = flowing(each.help or "")
         return command
@@ -160,7 +162,7 @@ class Commands(TyperGroup):
                 if error.filename is None:
                     raise
                 message = f"{error.filename}: {error.strerror}"
-        _say(f"error: {message}", style="red")
+        err.say(f"error: {message}", style="red")
         raise typer.Exit(USAGE_ERROR)
 
 
@@ -173,15 +175,16 @@ def _refuse_misuse(error: Any) -> NoReturn:
     """Say in one line what the command line cannot take, what is near, and where the rest stands;
     exit with 2.
     """
-    said = printable(" ".join(error.format_message().split())).rstrip(".")
-    options = re.fullmatch(r"(.*) \(Possible options: ([^,)]*).*\)", said)
+    message = printable(" ".join(error.format_message().split())).rstrip(".")
+    # of several options that are near, typer lists the nearest first
+    options = re.fullmatch(r"(.*) \(Possible options: ([^,)]*).*\)", message)
     if options:
-        said = f"{options[1]}. Did you mean {options[2]!r}?"
-    elif not said.endswith("?"):
-        said += "."
-    where = error.ctx.command_path if error.ctx is not None else "nearfield"
-    words = where.split()[1:]
-    _say(f"error: {said} See {' '.join(('nearfield help', *words))}.", style="red")
+        message = f"{options[1]}. Did you mean {options[2]!r}?"
+    elif not message.endswith("?"):
+        message += "."
+    path = error.ctx.command_path if error.ctx is not None else "nearfield"
+    page = " ".join(("nearfield help", *path.split()[1:]))
+    err.say(f"error: {message} See {page}.", style="red")
     raise typer.Exit(USAGE_ERROR)
 
 
@@ -199,11 +202,10 @@ def flowing(text: str) -> str:
     continues the example before it.
     """
     whole = re.sub(r"\n {8,}(?=\S)", " ", inspect.cleandoc(text))
-    paragraphs = [part for part in whole.split("\n\n") if part]
-    lines = [
-        part if re.search(r"^\s", part, re.MULTILINE) else part.replace("\n", " ")
-        for part in paragraphs
-    ]
+    lines = []
+    for paragraph in filter(None, whole.split("\n\n")):
+        has_examples = re.search(r"^\s", paragraph, re.MULTILINE)
+        lines.append(paragraph if has_examples else paragraph.replace("\n", " "))
     # without the empty one, typer takes the indentation from examples that come second
     return "\n\n".join((*lines[:1], "", *lines[1:]))
 
@@ -224,7 +226,7 @@ def main() -> None:
     except OSError as error:
         if error.filename is not None or error.errno not in UNWRITTEN:
             raise
-        _say(f"error: standard output could not be written: {error.strerror}", style="red")
+        err.say(f"error: standard output could not be written: {error.strerror}", style="red")
         # what is still to be written would fail once more at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise SystemExit(USAGE_ERROR) from None
@@ -322,7 +324,7 @@ def _warnings_in_one_line() -> Iterator[None]:
                 plain(printable(str(message)), category, filename, lineno, file, line)
             elif str(message) not in seen:
                 seen.add(str(message))
-                _say(f"warning: {message}", style="yellow")
+                err.say(f"warning: {message}", style="yellow")
 
         warnings.simplefilter("always", NearfieldWarning)
         warnings.showwarning = show
@@ -335,9 +337,10 @@ def _log_in_one_line() -> Iterator[None]:
 
     class Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            _say(record.getMessage(), style="dim")
+            err.say(record.getMessage(), style="dim")
 
-    logger, lines = logging.getLogger("nearfield"), Lines()
+    logger = logging.getLogger("nearfield")
+    lines = Lines()
     level = logger.level
     logger.addHandler(lines)
     logger.setLevel(logging.INFO)
@@ -346,10 +349,6 @@ def _log_in_one_line() -> Iterator[None]:
     finally:
         logger.removeHandler(lines)
         logger.setLevel(level)
-
-
-def _say(line: str, *, style: str) -> None:
-    err.say(line, style=style)
 
 
 if __name__ == "__main__":

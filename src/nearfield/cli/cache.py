@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import Json, emit_json, out
+from nearfield.cli.console import Json, emit_json, empty_table, out
 
 if TYPE_CHECKING:
     from nearfield.vectors.cached import Cached
@@ -82,14 +82,16 @@ def clear(
 
     if ALL in kinds and len(kinds) > 1:
         raise InputError(f"{ALL} is every kind; give it alone")
-    before = time.time() - (older_than or 0.0) * DAY
     found = cached(() if kinds == [ALL] else kinds)
     if model is not None:
         _warn_of_a_slip(model, found)
     chosen = [item for item in found if model in (None, item.model)]
-    chosen = [item for item in chosen if older_than is None or item.used < before]
-    for item in () if dry_run else chosen:
-        item.remove()
+    if older_than is not None:
+        before = time.time() - older_than * DAY
+        chosen = [item for item in chosen if item.used < before]
+    if not dry_run:
+        for item in chosen:
+            item.remove()
     if json:
         emit_json(
             {"removed": not dry_run, "bytes": sum(item.size for item in chosen), "items": chosen}
@@ -120,21 +122,18 @@ def _warn_of_a_slip(model: str, found: list[Cached]) -> None:
 def _table(items: list[Cached]) -> None:
     import datetime
 
-    from rich.table import Table
     from rich.text import Text
 
     from nearfield.types.numbers import size
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("kind", "model", "what"):
-        table.add_column(column)
-    table.add_column("size", justify="right", no_wrap=True)
+    if not items:
+        return
+    table = empty_table(["kind", "model", "what"], ["size"])
     table.add_column("used", no_wrap=True)
     for item in items:
         used = datetime.datetime.fromtimestamp(item.used).date().isoformat()
         table.add_row(item.kind, Text(item.model), Text(item.about), size(item.size), used)
-    if items:
-        out.print(table)
+    out.print(table)
 
 
 def _total(items: list[Cached], done: str) -> None:

@@ -9,9 +9,9 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
@@ -19,6 +19,9 @@ from rich.segment import Segment
 
 from nearfield.errors import InputError
 from nearfield.types.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 # C0 without tab and line feed, DEL, C1, and what reorders a line (bidirectional controls)
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -106,6 +109,20 @@ def numbers(text: str, option: str, kind: Callable[[str], N], *, example: str) -
         ) from error
 
 
+def empty_table(texts: Sequence[str], numbers: Sequence[str] = ()) -> Table:
+    """A table without rows, with columns for `texts` and then for `numbers`, which stand on the
+    right and are never broken.
+    """
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in texts:
+        table.add_column(title)
+    for title in numbers:
+        table.add_column(title, justify="right", no_wrap=True)
+    return table
+
+
 def emit_json(value: Any, *, indent: int | None = 1) -> None:
     """Write `value` to stdout as JSON, on one line where `indent` is None: dataclasses as objects,
     numbers that are not finite as null.
@@ -138,14 +155,11 @@ def progress_bar(title: str) -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    columns = (
+    with Bars(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
-    )
-    with Bars(
-        *columns,
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),
         console=err,
@@ -182,7 +196,8 @@ class ProgressLines:
         self.title = title
         self.every = every
         self.clock = clock
-        self.started = self.shown = clock()
+        self.started = clock()
+        self.shown = self.started
         # done and when, at the first call: what was done before says nothing of the speed
         self.first: tuple[int, float] | None = None
         self.last: tuple[int, int, str] | None = None
@@ -190,7 +205,8 @@ class ProgressLines:
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         self.last = (done, total, note)
-        self.first = self.first or (done, self.clock())
+        if self.first is None:
+            self.first = (done, self.clock())
         if self.clock() - self.shown >= self.every:
             self._write(done, total, note)
 

@@ -60,8 +60,10 @@ def show(source: Source, json: Json = False) -> None:
         read = [described(rows) for rows in tables]
     except UnknownColumnsError as error:
         if not json:
-            uses = error.known | error.proposal
-            _render_columns(dict.fromkeys(error.names, "") | {uses[use]: use for use in uses})
+            uses = dict.fromkeys(error.names, "")
+            for use, name in (error.known | error.proposal).items():
+                uses[name] = use
+            _render_columns(uses)
             folder = Path(found.place).parent
             try:
                 linked = LINKED.recognise(folder, NONE) is not None
@@ -264,10 +266,11 @@ def _render_table(table: Table) -> None:
         rows += f", {table.repeated:,} of them repeat another and count once"
     out.say("; ".join(filter(None, (str(table.place), read, rows))))
     _render_columns(table.columns)
-    options = ["separator", "encoding"] if "separator" in table.read_as else []
     names = ["query", "document", "negative", "label", "score", "id", "group", "split"]
-    stated = [f"--{name} COLUMN" for name in names] + [f"--{name} VALUE" for name in options]
-    out.print("to say otherwise: " + " ".join(stated), style="dim", highlight=False)
+    options = [f"--{name} COLUMN" for name in names]
+    if "separator" in table.read_as:
+        options += ["--separator VALUE", "--encoding VALUE"]
+    out.print(f"to say otherwise: {' '.join(options)}", style="dim", highlight=False)
 
 
 def _render_columns(uses: Mapping[str, str]) -> None:
@@ -292,23 +295,27 @@ def _facts(found: Collection | Pairs) -> dict[str, Any]:
     from nearfield.types.figures import worded
 
     if not isinstance(found, Collection):
-        example = found.table.slice(0, 1).to_pylist()[0]
-        facts = {"kind": "pairs", "name": found.name, "pairs": len(found), "scored": found.scored}
-        return facts | {"fingerprint": found.fingerprint, "example": example}
-    counts = {what: len(getattr(found, what)) for what in ("documents", "queries", "judgements")}
-    groups = len(set(found.documents["group"].to_pylist()) - {""})
-    example = {
-        "document": _cut(worded(found.document_texts[0]), 2000),
-        "query": found.query_texts[0] if counts["queries"] else None,
-    }
-    about = {"kind": "collection", "name": found.name} | counts | {"groups": groups}
+        return {
+            "kind": "pairs",
+            "name": found.name,
+            "pairs": len(found),
+            "scored": found.scored,
+            "fingerprint": found.fingerprint,
+            "example": found.table.slice(0, 1).to_pylist()[0],
+        }
+    facts: dict[str, Any] = {"kind": "collection", "name": found.name}
+    for what in ("documents", "queries", "judgements"):
+        facts[what] = len(getattr(found, what))
+    facts["groups"] = len(set(found.documents["group"].to_pylist()) - {""})
     if found.cut:
-        about["cut"] = found.cut
-    return about | {
-        "splits": _split_sizes(found),
-        "fingerprint": found.fingerprint,
-        "example": example,
+        facts["cut"] = found.cut
+    facts["splits"] = _split_sizes(found)
+    facts["fingerprint"] = found.fingerprint
+    facts["example"] = {
+        "document": _cut(worded(found.document_texts[0]), 2000),
+        "query": found.query_texts[0] if facts["queries"] else None,
     }
+    return facts
 
 
 def _split_sizes(collection: Collection) -> dict[str, dict[str, int]]:
@@ -325,7 +332,8 @@ def _render(facts: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    example = facts["example"]
+    from nearfield.report.axes import clipped
+
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -338,9 +346,9 @@ def _render(facts: dict[str, Any]) -> None:
                 )
         elif name != "example":
             table.add_row(name, Text(f"{value:,}" if type(value) is int else str(value)))
-    for name, value in example.items():
+    for name, value in facts["example"].items():
         if value not in (None, []):
-            table.add_row(f"first {name}", Text(_cut(" ".join(str(value).split()), 300)))
+            table.add_row(f"first {name}", Text(clipped(str(value), 300)))
     out.print(table)
 
 
@@ -377,4 +385,7 @@ def _written(found: Collection | Pairs, target: Path, *, json: bool) -> None:
 
 
 def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    """At most `most` characters of a text, its line breaks as they are."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most - 1]}…"

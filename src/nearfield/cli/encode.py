@@ -137,17 +137,17 @@ def _show(to: Path, account: Account, request: Request, encoder: Encoder[Any], j
     usage = account.usage
     if json:
         facts = {
+            "folder": to,
             "kind": size.kind,
             "dim": size.dim,
             "dtype": request.storage,
             "bytes_per_item": size.bytes_per_item,
+            "vectors_per_item": size.tokens_per_item,
+            "terms_per_item": size.terms_per_item,
         }
-        facts |= {"vectors_per_item": size.tokens_per_item, "terms_per_item": size.terms_per_item}
-        counts = {
-            name: getattr(account, name)
-            for name in ("empty", "rows", "failed", "cached", "repeated", "faults")
-        }
-        emit_json({"folder": to} | facts | counts | {"usage": usage} | running(encoder))
+        for name in ("empty", "rows", "failed", "cached", "repeated", "faults"):
+            facts[name] = getattr(account, name)
+        emit_json(facts | {"usage": usage} | running(encoder))
         return
     if usage.unknown_tokens:
         unknown = f"{usage.unknown_tokens:,} words are unknown to the model and were left out"
@@ -179,8 +179,8 @@ def _refuse_failed(to: Path, account: Account) -> None:
     from nearfield.vectors.manifest import FILE
 
     if account.failed:
-        named = "; ".join(account.faults) + (
-            "; ..." if account.failed > len(account.faults) else ""
-        )
+        named = list(account.faults)
+        if account.failed > len(named):
+            named.append("...")
         rows = f"{account.failed:,} of {account.rows:,} rows failed and have no vector"
-        raise InputError(f"{named}. {rows}; the manifest names each: {to / FILE}")
+        raise InputError(f"{'; '.join(named)}. {rows}; the manifest names each: {to / FILE}")

@@ -27,6 +27,8 @@ from nearfield.cli.shell.decision import ASKED, decides
 from nearfield.cli.shell.trust import trusted
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from nearfield.evaluate.task import Options, Task
     from nearfield.types.comparison import Comparison
     from nearfield.types.evaluation.decision import Limits
@@ -263,14 +265,21 @@ def _next(comparison: Comparison, models: list[str], data: str, task: str | None
     from nearfield.formats.towers.find import image_layout
 
     data = shlex.quote(data) + RESTATED.get()
-    parsed = [(ModelSpec.parse(model), model) for model in models]
-    specs = {spec.short: model for spec, model in parsed if image_layout(Path(spec.name)) is None}
-    tunable = [row.model for row in comparison.rows if row.storage and row.model in specs]
+    of_texts = {}
+    for model in models:
+        spec = ModelSpec.parse(model)
+        if image_layout(Path(spec.name)) is None:
+            of_texts[spec.short] = spec.whole  # what reads chunks is tuned on texts
+    tunable = [row.model for row in comparison.rows if row.storage and row.model in of_texts]
     if comparison.task == "retrieval" and tunable:
-        whole = ModelSpec.parse(specs[tunable[0]]).whole  # what reads chunks is tuned on texts
-        return f"nearfield tune {shlex.quote(whole)} --on {data}"
+        return f"nearfield tune {shlex.quote(of_texts[tunable[0]])} --on {data}"
     named = f" --task {task}" if task else ""
     return f"nearfield evaluate {shlex.join(models)} --on {data}{named} --details"
+
+
+def _below(table: RenderableType) -> None:
+    out.print()
+    out.print(table)
 
 
 def _show(comparison: Comparison, *, named: bool) -> None:
@@ -284,37 +293,33 @@ def _show(comparison: Comparison, *, named: bool) -> None:
     )
     from nearfield.report.words import flips
 
-    more = len(comparison.notes) - SHOWN_NOTES
-    details, frontier = ASKED.get()["details"], ASKED.get()["trade_off"]
+    asked = ASKED.get()
+    decision = comparison.decision
     means = tuple(comparison.rows[0].means) if named else ()
-    shown = comparison
-    traded = comparison.decision.trade_off if comparison.decision and frontier else None
-    if traded and not details:
-        rows = [row for row in comparison.rows if row.name in traded.frontier]
-        shown = replace(comparison, rows=tuple(rows))
-    if more > 0 and not details:
-        shown = replace(shown, notes=comparison.notes[:SHOWN_NOTES])
-    out.print(comparison_table(shown, named=means, letters=details))
-    if more > 0 and not details:
-        out.print(f"and {more} more notes (--details)", style="dim", highlight=False)
-    if details and comparison.pairs:
-        out.print()
-        out.print(pairs_table(comparison))
-    if details and comparison.decision and comparison.decision.slices:
-        out.print()
-        out.print(slices_table(comparison.decision.slices))
-    if details and comparison.decision and comparison.decision.holes:
-        out.print()
-        out.print(holes_table(comparison.decision.holes))
+    traded = decision.trade_off if decision and asked["trade_off"] else None
+    if asked["details"]:
+        out.print(comparison_table(comparison, named=means, letters=True))
+        if comparison.pairs:
+            _below(pairs_table(comparison))
+        if decision and decision.slices:
+            _below(slices_table(decision.slices))
+        if decision and decision.holes:
+            _below(holes_table(decision.holes))
+    else:
+        shown = replace(comparison, notes=comparison.notes[:SHOWN_NOTES])
+        if traded:
+            rows = [row for row in comparison.rows if row.name in traded.frontier]
+            shown = replace(shown, rows=tuple(rows))
+        out.print(comparison_table(shown, named=means))
+        more = len(comparison.notes) - SHOWN_NOTES
+        if more > 0:
+            out.print(f"and {more} more notes (--details)", style="dim", highlight=False)
     if traded:
         of = f"Shown: the {len(traded.frontier)} of {len(comparison.rows)} rows that are better"
         out.print(f"{of} than all smaller ones.", style="dim", highlight=False)
         if traded.at_cost:
-            out.print()
-            out.print(at_cost_table(traded.at_cost, comparison))
+            _below(at_cost_table(traded.at_cost, comparison))
     out.print()
-    decision = comparison.decision
-    for line in decision.words if decision else ():
-        out.print(line, highlight=False)
-    for line in flips(decision.slices) if decision else ():
-        out.print(line, highlight=False)
+    if decision:
+        for line in (*decision.words, *flips(decision.slices)):
+            out.print(line, highlight=False)

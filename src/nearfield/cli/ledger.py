@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import Json, emit_json, out
+from nearfield.cli.console import Json, emit_json, empty_table, out
 
 if TYPE_CHECKING:
     from nearfield.encoders.remote.ledger import Account
@@ -37,7 +37,7 @@ def ledger(
         emit_json({"file": ledger_path(), "models": found})
         return
     if not found:
-        out.say(f"nothing was asked{f' since {since}' if since else ''}")
+        out.say(f"nothing was asked since {since}" if since else "nothing was asked")
         return
     _show(found)
     total = sum(account.price or 0.0 for account in found)
@@ -45,15 +45,10 @@ def ledger(
 
 
 def _show(found: list[Account]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("model")
-    for column in ("requests", "lost", "items", "tokens", "price"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = empty_table(["model"], ["requests", "lost", "items", "tokens", "price"])
     for each in found:
-        about = "≈" if each.estimated else ""
+        tokens = f"≈{each.tokens:,}" if each.estimated else f"{each.tokens:,}"
         price = "unknown" if each.price is None else f"${each.price:.6g}"
         counts = (f"{each.requests:,}", f"{each.lost:,}", f"{each.items:,}")
-        table.add_row(each.model, *counts, f"{about}{each.tokens:,}", price)
+        table.add_row(each.model, *counts, tokens, price)
     out.print(table)

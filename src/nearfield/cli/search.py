@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli.console import FORMATS, Json, emit_json, out, progress_bar
+from nearfield.cli.console import FORMATS, Json, emit_json, empty_table, out, progress_bar
 from nearfield.cli.opened import (
     DEPTH,
     RERANK,
@@ -198,6 +198,7 @@ def _asked(query: str | None, file: Path | None) -> Iterable[list[Row]]:
         raise InputError("the query is empty; say what to look for")
     if file is not None:
         return [[first, *whole]]
+    # one by one, so that a line of a pipe is answered before the next one is there
     return ([row] for row in chain([first], whole))
 
 
@@ -218,9 +219,10 @@ def _typed() -> Iterator[Row]:
 
     with contextlib.suppress(ImportError):  # which Windows lacks
         import readline  # noqa: F401  # lets lines be edited, and called up again
+    prompt = "query> " if out.is_terminal else ""
     for number in count(1):
         try:
-            yield Row(number, str(number), input("query> " if out.is_terminal else ""))
+            yield Row(number, str(number), input(prompt))
         except EOFError:
             return
 
@@ -242,7 +244,9 @@ def _text(hit: Hit) -> str:
     from nearfield.types.figures import worded
     from nearfield.types.item import is_image_url
 
-    return "(image)" if is_image_url(hit.text) else worded(hit.text)
+    if is_image_url(hit.text):
+        return "(image)"
+    return worded(hit.text)
 
 
 def _show(hits: list[Hit], stopped: dict[str, list[str]], *, explain: bool) -> None:
@@ -257,28 +261,21 @@ def _show(hits: list[Hit], stopped: dict[str, list[str]], *, explain: bool) -> N
         return
     for hit in hits:
         for name, found in hit.why.items():
-            _line(f"{hit.rank}  {hit.id}, {name}: {_made_of(found)}")
+            out.say(f"{hit.rank}  {hit.id}, {name}: {_made_of(found)}")
     for name, words in stopped.items():
-        _line(f"{name} leaves out stop words: {', '.join(words)}")
-
-
-def _line(text: str) -> None:
-    out.say(text)
+        out.say(f"{name} leaves out stop words: {', '.join(words)}")
 
 
 def _show_results(hits: list[Hit]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("rank", "score", *hits[0].ranks):
-        table.add_column(title, justify="right", no_wrap=True)
+    from nearfield.report.axes import clipped
+
+    table = empty_table([], ["rank", "score", *hits[0].ranks])
     table.add_column("document")
     for hit in hits:
         ranks = [str(rank or "–") for rank in hit.ranks.values()]
-        text = " ".join(f"{hit.title} {_text(hit)}".split())
-        if len(text) > SNIPPET:
-            text = text[: SNIPPET - 1] + "…"
+        text = clipped(f"{hit.title} {_text(hit)}", SNIPPET)
         document = Text.assemble((f"{hit.id}  ", "cyan"), text)
         table.add_row(str(hit.rank), f"{hit.score:.4f}", *ranks, document)
     out.print(table)
@@ -286,10 +283,10 @@ def _show_results(hits: list[Hit]) -> None:
 
 def _made_of(found: Explanation) -> str:
     """What a result's score is made of, the most first, and what found nothing."""
-    parts = [
-        _summed(part, [match for match in found.matches if match.part == part])
-        for part in dict.fromkeys(match.part for match in found.matches)
-    ]
+    by_part: dict[str, list[Match]] = {}
+    for match in found.matches:
+        by_part.setdefault(match.part, []).append(match)
+    parts = [_summed(part, matches) for part, matches in by_part.items()]
     made_of = " + ".join(parts)
     if not parts:
         made_of = "nothing that can be named: one product of two vectors, or no shared term"

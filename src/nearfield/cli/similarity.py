@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import Json, emit_json, out
+from nearfield.cli.console import Json, emit_json, empty_table, out
 from nearfield.cli.opened import Device, Precision, RuntimeName, open_model
 
 if TYPE_CHECKING:
     from nearfield.similarity.embeddings import Embeddings
 
-"""What scores of kinds whose items are not one vector are called."""
 Pair = tuple[str, str, dict[str, float]]
+"""Two texts and their similarities by name."""
 
 
 def similarity(
@@ -70,9 +70,8 @@ def similarity(
             f"{model}: its embeddings are {kind}, whose only similarity is their "
             f"own ({own}); leave out --metric"
         )
-    pairs = sorted(
-        _pairs(texts, against, query, document, own=own), key=lambda pair: -pair[2][chosen]
-    )
+    pairs = _pairs(texts, against, query, document, own=own)
+    pairs.sort(key=lambda pair: -pair[2][chosen])
     if json:
         rows = [{"a": a, "b": b} | values for a, b, values in pairs]
         emit_json(
@@ -103,29 +102,22 @@ def _pairs(
         scores = {name: function(ours, theirs) for name, function in FUNCTIONS.items()}
     else:
         scores = {own: query.scores(document)}
-    others = against or texts
-    places = [(a, b) for a in range(len(texts)) for b in range(len(others)) if against or a < b]
-    return [
-        (texts[a], others[b], {name: float(table[a, b]) for name, table in scores.items()})
-        for a, b in places
-    ]
+    pairs = []
+    for a, text in enumerate(texts):
+        for b, other in enumerate(against or texts):
+            if against or a < b:
+                values = {name: float(table[a, b]) for name, table in scores.items()}
+                pairs.append((text, other, values))
+    return pairs
 
 
 def _show(pairs: list[Pair], model: str, own: str) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("a")
-    table.add_column("b")
+    table = empty_table(["a", "b"])
     for name in pairs[0][2]:
-        mark = name == own
-        table.add_column(
-            f"{name} *" if mark else name,
-            justify="right",
-            style="bold" if mark else "dim",
-            no_wrap=True,
-        )
+        title, style = (f"{name} *", "bold") if name == own else (name, "dim")
+        table.add_column(title, justify="right", style=style, no_wrap=True)
     for a, b, values in pairs:
         table.add_row(Text(a), Text(b), *(f"{value:.4f}" for value in values.values()))
     out.print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -113,11 +114,9 @@ def show_run(folder: Path, verdict: Verdict, *, json: bool) -> None:
     if facts.comparison is not None:
         out.print(comparison_table(facts.comparison))
     if facts.findings:
-        counts = {
-            severity: sum(finding.severity == severity for finding in facts.findings)
-            for severity in ("error", "warning", "note")
-        }
-        found = ", ".join(plural(count, severity) for severity, count in counts.items() if count)
+        counts = Counter(finding.severity for finding in facts.findings)
+        worst_first = [severity for severity in ("error", "warning", "note") if counts[severity]]
+        found = ", ".join(plural(counts[severity], severity) for severity in worst_first)
         names = ", ".join(finding.check for finding in facts.findings)
         out.print(
             f"The doctor found {found}: {names}. The report says more.",

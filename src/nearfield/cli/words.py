@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import Json, emit_json, out, progress_bar
+from nearfield.cli.console import Json, emit_json, empty_table, out, progress_bar
 
 if TYPE_CHECKING:
     from nearfield.evaluate.tasks.word_analogies import SectionAccuracy
@@ -126,20 +126,9 @@ def similarity(
 
 
 def _show(rows: list[SectionAccuracy]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("section")
-    for title in ("accuracy", "correct", "asked", "unknown"):
-        table.add_column(title, justify="right")
+    table = empty_table(["section"], ["accuracy", "correct", "asked", "unknown"])
     for row in rows:
-        style = "bold" if row is rows[-1] else None
-        table.add_row(
-            row.section,
-            f"{row.accuracy:.4f}",
-            f"{row.correct:,}",
-            f"{row.asked:,}",
-            f"{row.unknown:,}",
-            style=style,
-        )
+        counts = (f"{row.correct:,}", f"{row.asked:,}", f"{row.unknown:,}")
+        style = "bold" if row is rows[-1] else None  # the total
+        table.add_row(row.section, f"{row.accuracy:.4f}", *counts, style=style)
     out.print(table)

@@ -202,10 +202,8 @@ def _texts(source: str) -> list[str]:
 
     data = open_data(source)
     if isinstance(data, Pairs):
-        parts = (data.queries, data.positives)
-    else:
-        parts = (data.document_texts, data.query_texts)
-    return [text for part in parts for text in part]
+        return [*data.queries, *data.positives]
+    return [*data.document_texts, *data.query_texts]
 
 
 def _show(

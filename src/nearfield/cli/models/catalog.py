@@ -83,13 +83,15 @@ def catalog(
         local=local,
     )
     known = [card for card in cards().values() if fit(card, needs).certain]
-    cached = {
-        card.name for card in known if card.local and installed(card, models_folder() / card.name)
-    }
+    cached = set()
+    for card in known:
+        if card.local and installed(card, models_folder() / card.name):
+            cached.add(card.name)
     if json:
-        emit_json(
-            [{"name": card.name, "in_cache": card.name in cached} | _facts(card) for card in known]
-        )
+        rows = []
+        for card in known:
+            rows.append({"name": card.name, "in_cache": card.name in cached, **_facts(card)})
+        emit_json(rows)
         return
     if known:
         out.print(model_table(sorted(known, key=lambda card: card.kind), cached=cached))
@@ -184,10 +186,15 @@ def get(
 
 
 def _facts(card: Card) -> dict[str, object]:
-    facts: dict[str, object] = {
-        name: getattr(card, name) for name in ("summary", "kind", "hub", "revision", "parameters")
+    return {
+        "summary": card.summary,
+        "kind": card.kind,
+        "hub": card.hub,
+        "revision": card.revision,
+        "parameters": card.parameters,
+        **_stated(card.contract),
+        "provider": card.api.provider if card.api else None,
     }
-    return facts | _stated(card.contract) | {"provider": card.api and card.api.provider}
 
 
 def _stated(contract: Contract) -> dict[str, object]:

@@ -36,4 +36,6 @@ models = typer.Typer(no_args_is_help=False)
 models.callback(invoke_without_command=True)(catalog)
 for _name in MODELS:
     _command = MODELS[_name]
-    models.command(_name)(takes_data(_command) if _name in TAKE_DATA else _command)
+    if _name in TAKE_DATA:
+        _command = takes_data(_command)
+    models.command(_name)(_command)

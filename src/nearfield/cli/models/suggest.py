@@ -94,8 +94,11 @@ def _needs(said: Mapping[str, str | None], kind: str, local: bool | None) -> Nee
     from nearfield.catalog.needs import Needs
     from nearfield.types.quantity import read_amount, read_count, read_size
 
-    words = {name: (text or "").strip() for name, text in said.items()}
-    wanted = {name: text for name, text in words.items() if text.lower() not in ("", ANY)}
+    wanted = {}
+    for name, text in said.items():
+        words = (text or "").strip()
+        if words.lower() not in ("", ANY):
+            wanted[name] = words
     readers: dict[str, Callable[[str], Any]] = {
         "memory": read_size,
         "length": read_count,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,7 +50,7 @@ def plan(
 
 
 def _show(found: list[Planned]) -> None:
-    from nearfield.report.table import Fitted, column_of
+    from nearfield.report.table import Column, Fitted, column_of
     from nearfield.types.numbers import UNKNOWN, duration, size, speed
 
     storages = list(dict.fromkeys(storage for each in found for storage in each.bytes))
@@ -60,20 +61,14 @@ def _show(found: list[Planned]) -> None:
     def hours(each: Planned) -> str:
         return UNKNOWN if each.hours is None else duration(3600 * each.hours)
 
+    def bytes_of(storage: str) -> Column:
+        sizes = [each.bytes.get(storage, math.nan) for each in found]
+        return column_of(sizes, storage, size, 6)
+
     columns = [
         column_of(found, "model", lambda each: each.model, 9, right=False, folds=True),
         column_of(found, "dim", lambda each: str(each.dim), 3),
-        *(
-            column_of(
-                found,
-                storage,
-                lambda each, storage=storage: (  # type: ignore[misc]
-                    size(each.bytes[storage]) if storage in each.bytes else UNKNOWN
-                ),
-                6,
-            )
-            for storage in storages
-        ),
+        *map(bytes_of, storages),
         column_of(found, "docs/s", lambda each: speed(each.documents_per_second), 4),
         column_of(found, "query ms", lambda each: speed(each.query_milliseconds), 5),
         column_of(found, "embed all", hours, 8),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, Json, emit_json, numbers, out, progress_bar
+from nearfield.cli.console import FORMATS, Json, emit_json, empty_table, numbers, out, progress_bar
 from nearfield.cli.opened import model_names, open_model
 
 if TYPE_CHECKING:
@@ -140,8 +140,6 @@ def price_of(text: str) -> tuple[float, float]:
 
 
 def _show(made: Synthetic) -> None:
-    from rich.table import Table
-
     from nearfield.types.numbers import p_value, plural, score
 
     for note in made.notes:
@@ -152,10 +150,7 @@ def _show(made: Synthetic) -> None:
         out.say(f"for {plural(made.unanswered, 'document')} none was written")
     if made.fewer:
         out.say(f"for {plural(made.fewer, 'document')} fewer than ordered were written")
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("gate")
-    for column in ("came", "kept"):
-        table.add_column(column, justify="right")
+    table = empty_table(["gate"], ["came", "kept"])
     for passed in made.gates:
         table.add_row(passed.gate, f"{passed.came:,}", f"{passed.kept:,}")
     out.print(table)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import Json, emit_json, out
+from nearfield.cli.console import Json, emit_json, empty_table, out
 from nearfield.cli.opened import Model
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def certify(model: Model, json: Json = False) -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)  # texts that are too long belong to it
-        if is_reranker(folder := Path(model)):
+        folder = Path(model)
+        if is_reranker(folder):
             made = Certificate.of_reranker(folder)
         else:
             encoder = load_text_encoder(model)
@@ -92,7 +93,7 @@ def verify(
     if json:
         emit_json(found)
     else:
-        out.print(_table(*table))
+        out.print(table)
         for fault in found.faults:
             out.say(f"{fault.fault}: {fault.what}")
         if not found.faults:
@@ -101,30 +102,20 @@ def verify(
         raise typer.Exit(1)
 
 
-def _of_vectors(found: Verified) -> tuple[list[str], list[list[str]]]:
+def _of_vectors(found: Verified) -> Table:
     titles = ["role", "worst cosine", "mean cosine", "norms", "alone and among others"]
-    rows = []
+    table = empty_table(titles)
     for row in found.roles:
-        norms = " to ".join(f"{norm:.4f}" for norm in row.norms)
-        rows.append([row.role, f"{row.worst:.6f}", f"{row.mean:.6f}", norms, f"{row.alone:.6f}"])
-    return titles, rows
+        low, high = row.norms
+        norms = f"{low:.4f} to {high:.4f}"
+        table.add_row(row.role, f"{row.worst:.6f}", f"{row.mean:.6f}", norms, f"{row.alone:.6f}")
+    return table
 
 
-def _of_scores(found: VerifiedScores) -> tuple[list[str], list[list[str]]]:
+def _of_scores(found: VerifiedScores) -> Table:
     titles = ["query", "worst difference", "mean", "rank correlation", "alone and among others"]
-    rows = []
+    table = empty_table(titles)
     for row in found.queries:
         numbers = (row.worst, row.mean, row.order, row.alone)
-        rows.append([row.query, *(f"{number:.6f}" for number in numbers)])
-    return titles, rows
-
-
-def _table(titles: list[str], rows: list[list[str]]) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in titles:
-        table.add_column(title)
-    for row in rows:
-        table.add_row(*row)
+        table.add_row(row.query, *(f"{number:.6f}" for number in numbers))
     return table

@@ -178,9 +178,10 @@ def _models(specs: list[str], limits: Limits, how: tuple[str, str, str]) -> Mode
     runtime, precision, device = how
     encoder = partial(open_model, runtime=runtime, precision=precision, device=device)
     reranker = partial(open_reranker, precision=precision, device=device)
-    served = Models(
-        [ServedModel(spec, limits, encoder=encoder, reranker=reranker) for spec in specs], limits
-    )
-    first = next(iter(served.by_name.values()))
-    _ = first.judge() if first.judges else first.encoder()
+    models = [ServedModel(spec, limits, encoder=encoder, reranker=reranker) for spec in specs]
+    served = Models(models, limits)
+    if models[0].judges:
+        models[0].judge()
+    else:
+        models[0].encoder()
     return served

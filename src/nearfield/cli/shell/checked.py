@@ -83,16 +83,21 @@ def next_step(name: str, given: Mapping[str, Any]) -> str:
     """The usual command after `name`, with what it was given, behind the data's name how that is
     read.
     """
-    said = {key: _word(value) for key, value in given.items()}
-    said |= {key: said[key] + RESTATED.get() for key in TAKING if said.get(key)}
-    return NEXT[name].format_map({**UNSAID, **{key: word for key, word in said.items() if word}})
+    words = dict(UNSAID)
+    for key, value in given.items():
+        word = _word(value)
+        if word:
+            words[key] = word + RESTATED.get() if key in TAKING else word
+    return NEXT[name].format_map(words)
 
 
 def _word(value: object) -> str:
     """One value as a word of a command line; of several the first."""
     if isinstance(value, list | tuple):
         value = next(iter(value), None)
-    return "" if value is None else shlex.quote(str(value))
+    if value is None:
+        return ""
+    return shlex.quote(str(value))
 
 
 def refuse_unknown(given: Mapping[str, Any]) -> None:

@@ -53,12 +53,15 @@ def restated(ctx: typer.Context) -> str:
     """The options of `takes_data` as the running command was given them, each behind a space, for
     another command that reads the same data.
     """
-    said = ""
+    options = ""
     for parameter in ctx.command.params:
         name = parameter.name or ""
-        if name.startswith(_PREFIX) and (value := ctx.params.get(name)) is not None:
-            said += f" {parameter.opts[-1]} {shlex.quote(value)}"  # every command has the last one
-    return said
+        value = ctx.params.get(name)
+        if name.startswith(_PREFIX) and value is not None:
+            options += (
+                f" {parameter.opts[-1]} {shlex.quote(value)}"  # every command has the last one
+            )
+    return options
 
 
 def _option(name: str, taken: bool) -> Any:

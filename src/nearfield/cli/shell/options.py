@@ -28,11 +28,10 @@ def with_options(
 
     signature = inspect.signature(command, eval_str=True)
     kind = inspect.Parameter.KEYWORD_ONLY
-    added = {
-        name: inspect.Parameter(name, kind, default=default, annotation=annotation)
-        for name, (annotation, default) in options.items()
-    }
-    parameters = {**signature.parameters, **added}
+    parameters = dict(signature.parameters)
+    for name, (annotation, default) in options.items():
+        parameters[name] = inspect.Parameter(name, kind, default=default, annotation=annotation)
+    # typer reads a command's options off its signature, and their types off its annotations
     changed = signature.replace(parameters=list(parameters.values()))
     _run.__signature__ = changed  # type: ignore[attr-defined]
     _run.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}

@@ -34,7 +34,9 @@ RunTo = Annotated[Path, typer.Option(metavar="FOLDER", help="The run folder.")]
 
 def guards_of(given: list[str] | None) -> Sequence[str] | None:
     """The guards that --guard names, None for the built-in one."""
-    return () if given == [NO_GUARD] else given or None
+    if given == [NO_GUARD]:
+        return ()
+    return given or None
 
 
 def show_trained(
@@ -54,8 +56,10 @@ def show_trained(
     from nearfield.store.fields import read_json
     from nearfield.types.comparison import Comparison
 
+    comparison = None
     path = folder / "comparison.json"
-    comparison = decode(Comparison, read_json(path), Place(path)) if path.is_file() else None
+    if path.is_file():
+        comparison = decode(Comparison, read_json(path), Place(path))
     path = folder / made
     if json:
         run = {"run": folder, made: path, "verdict": verdict, "comparison": comparison}

@@ -36,8 +36,9 @@ def watched() -> Iterator[list[str]]:
 def _others() -> float | None:
     """Seconds that other programs have used of the processors since the machine was started."""
     try:
-        fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
-        user, nice, system, _, _, irq, soft, stolen = map(int, fields[:8])
+        # the first line is of all processors: "cpu", then ticks of each kind (proc(5))
+        fields = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0].split()
+        user, nice, system, _idle, _iowait, irq, soft, stolen = map(int, fields[1:9])
     except (OSError, ValueError):
         return None
     used = (user + nice + system + irq + soft + stolen) / os.sysconf("SC_CLK_TCK")

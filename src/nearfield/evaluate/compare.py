@@ -13,7 +13,7 @@ from nearfield.errors import InputError
 from nearfield.evaluate.analysis.slices import slices
 from nearfield.evaluate.decide import decide
 from nearfield.evaluate.open_task import open_task
-from nearfield.evaluate.task import DEFAULT, Floats, Measured, Options, Task
+from nearfield.evaluate.task import DEFAULT, Measured, Options, Task
 from nearfield.evaluate.trained import refuse_trained_on
 from nearfield.statistics.pairwise import MOST, tell_apart
 from nearfield.statistics.statistic import Statistic
@@ -79,10 +79,9 @@ def _compared(
     ordered = [each.name for each in best_first]
     table = np.stack([each.scores[main] for each in best_first])
     estimates, pairs, letters = tell_apart(ordered, table, statistic, items)
-    rows = [
-        _row(each, task, measures, estimate, mark)
-        for each, estimate, mark in zip(best_first, estimates, letters, strict=True)
-    ]
+    rows = []
+    for each, estimate, mark in zip(best_first, estimates, letters, strict=True):
+        rows.append(_row(each, task, measures, estimate, mark))
     compared = Comparison(
         collection=task.collection,
         split=task.split,
@@ -96,7 +95,7 @@ def _compared(
         item=task.item,
         prices={each.name: each.price for each in best_first if each.price is not None},
     )
-    unjudged = (task.holes(each, main) for each in best_first[:MOST])
+    unjudged = [task.holes(each, main) for each in best_first[:MOST]]
     holes = tuple(each for each in unjudged if each is not None)
     decision = replace(decide(compared), slices=slices(rows, task.traits()), holes=holes)
     return replace(compared, decision=decision)
@@ -129,18 +128,22 @@ def _row(
     estimate: Estimate,
     letters: str,
 ) -> Row:
-    values: Floats = measured.scores[measures[0]]
+    main = measures[0]
+    per_query: tuple[float, ...] = ()
+    if task.statistic_of(main).per_item:
+        per_query = tuple(measured.scores[main].tolist())
+    means = {name: task.statistic_of(name).of(measured.scores[name]) for name in measures}
     return Row(
         name=measured.name,
         model=measured.model,
         dim=measured.dim,
         storage=measured.storage,
         estimate=estimate,
-        means={name: task.statistic_of(name).of(measured.scores[name]) for name in measures},
+        means=means,
         letters=letters,
         bytes_per_document=measured.bytes_per_document,
         documents_per_second=measured.documents_per_second,
         query_milliseconds=measured.query_milliseconds,
-        per_query=tuple(values.tolist()) if task.statistic_of(measures[0]).per_item else (),
+        per_query=per_query,
         trained_on=measured.trained_on,
     )

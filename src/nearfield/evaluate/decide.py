@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from nearfield.errors import InputError
 from nearfield.evaluate.analysis.trade_off import trade_off
@@ -43,10 +42,8 @@ def decide(
         raise InputError("the comparison has no row; wanted at least one system")
     first = comparison.rows[0].name
     tests = {pair.b: pair for pair in comparison.pairs if pair.a == first}
-    choices = [
-        choice_of(row, comparison.prices.get(row.name), tests.get(row.name))
-        for row in comparison.rows
-    ]
+    prices = comparison.prices
+    choices = [choice_of(row, prices.get(row.name), tests.get(row.name)) for row in comparison.rows]
     best, *others = choices
     alike = [choice for choice in others if not _told_apart(choice)]
     cheapest = min([best, *alike], key=_cost)
@@ -60,27 +57,35 @@ def decide(
     taken = _take_in_words(take, limits, choices, asked)
     if take is sure and limits == NONE:
         taken += _shown_in_words(sure, cheapest, found, asked)
-    words = (
+    words = [
         _best_in_words(comparison, best, len(others), len(alike)),
         _cheapest_in_words(best, cheapest, choices),
         taken,
-        *([] if margin is None else [_margin_in_words(found, choices)]),
+    ]
+    if margin is not None:
+        words.append(_margin_in_words(found, choices))
+    known = comparison.decision  # under other limits
+    return Decision(
+        best,
+        cheapest,
+        take,
+        limits,
+        alike=tuple(choice.name for choice in alike),
+        words=tuple(words),
+        not_worse=found,
+        trade_off=trade_off(comparison.rows),
+        slices=known.slices if known else (),
+        holes=known.holes if known else (),
     )
-    names = tuple(choice.name for choice in alike)
-    decision = Decision(
-        best, cheapest, take, limits, names, words, found, trade_off(comparison.rows)
-    )
-    known = comparison.decision
-    if known is not None:
-        decision = replace(decision, slices=known.slices, holes=known.holes)
-    return decision
 
 
 def check_limits(limits: Limits) -> None:
     """Raise InputError for a limit that no system can meet: 0 or less, of a price less than 0."""
     for name, limit in vars(limits).items():
-        least = limit is not None and (limit >= 0 if name == "price" else limit > 0)
-        if limit is not None and not (least and math.isfinite(limit)):
+        if limit is None:
+            continue
+        free = name == "price" and limit == 0  # local models cost no money
+        if not free and not 0 < limit < math.inf:
             wanted = "a number of 0 or more" if name == "price" else "a number above 0"
             raise InputError(f"the limit max_{name} is {limit:g}; wanted {wanted}")
 
@@ -104,24 +109,25 @@ def _not_worse(
             raise InputError("the comparison has no spreads, which a margin needs; make it again")
         raw.append(behind_by(test.difference.mean, test.spread, items, margin))
     p = dict(zip(tests, holm(raw).tolist(), strict=True))
-    # never against the interval that is shown
-    shown = [
-        name for name, test in tests.items() if p[name] < LEVEL and test.difference.high < margin
-    ]
-    best = choices[0]
-    cheapest = min([best, *(each for each in choices if each.name in shown)], key=_cost)
+    shown = []
+    for name, test in tests.items():
+        # never against the interval that is shown
+        if p[name] < LEVEL and test.difference.high < margin:
+            shown.append(name)
+    good_enough = [choices[0], *(each for each in choices if each.name in shown)]
+    cheapest = min(good_enough, key=_cost)
     return NotWorse(margin, p, tuple(shown), cheapest.name)
 
 
 def _shown_in_words(take: Choice, cheapest: Choice, found: NotWorse, items: str) -> str:
     """How sure it is that what is recommended is good enough, and why nothing cheaper is."""
     margin = f"{found.margin:g}".removeprefix("0")
-    said = "" if take.behind is None else f" It is shown to be behind by less than {margin}."
+    words = "" if take.behind is None else f" It is shown to be behind by less than {margin}."
     if cheapest is take or _cost(take) <= _cost(cheapest) or cheapest.behind is None:
-        return said
+        return words
     lost = score(max(cheapest.behind.high, 0.0))
-    said += f" {items} do not suffice to recommend {cheapest.name}: it may be behind by up to"
-    return f"{said} {lost} (95 %), and {margin} is allowed."
+    words += f" {items} do not suffice to recommend {cheapest.name}: it may be behind by up to"
+    return f"{words} {lost} (95 %), and {margin} is allowed."
 
 
 def _margin_in_words(found: NotWorse, choices: Sequence[Choice]) -> str:
@@ -132,11 +138,12 @@ def _margin_in_words(found: NotWorse, choices: Sequence[Choice]) -> str:
     tested = f"(one-sided p below {LEVEL:.1%}, corrected over {others})"
     if not found.names:
         return f"{start}: no other system is shown to be {tested}."
-    named = {choice.name: choice for choice in choices}
-    cheapest = named[found.cheapest]
-    costs = f"; the cheapest is {'the best itself' if cheapest is choices[0] else cheapest.name}"
-    said = "" if _costs(cheapest) == UNMEASURED else f"{costs}, {_costs(cheapest)}"
-    return f"{start}: {', '.join(found.names)} {tested}{said}."
+    line = f"{start}: {', '.join(found.names)} {tested}"
+    (cheapest,) = (choice for choice in choices if choice.name == found.cheapest)
+    if _costs(cheapest) == UNMEASURED:
+        return f"{line}."
+    name = "the best itself" if cheapest is choices[0] else cheapest.name
+    return f"{line}; the cheapest is {name}, {_costs(cheapest)}."
 
 
 def _told_apart(choice: Choice) -> bool:
@@ -145,9 +152,13 @@ def _told_apart(choice: Choice) -> bool:
 
 def _cost(choice: Choice) -> tuple[float, float, float]:
     """What is compared, the price first; what is not known counts as the most."""
-    size_and_wait = (choice.bytes_per_document, choice.query_milliseconds)
-    unknown = (math.inf if cost is None else cost for cost in size_and_wait)
-    return (choice.price or 0.0, *unknown)  # type: ignore[return-value]  # two of them
+    room = choice.bytes_per_document
+    wait = choice.query_milliseconds
+    return (
+        choice.price or 0.0,
+        math.inf if room is None else room,
+        math.inf if wait is None else wait,
+    )
 
 
 def _worth(choice: Choice) -> tuple[float, tuple[float, float, float]]:
@@ -156,12 +167,15 @@ def _worth(choice: Choice) -> tuple[float, tuple[float, float, float]]:
 
 def fits(choice: Choice, limits: Limits) -> bool:
     """Whether it costs no more than `limits` allow; what is not known does not fit."""
-    pairs = (
-        (limits.ms, choice.query_milliseconds),
-        (limits.bytes, choice.bytes_per_document),
-        (limits.price, choice.price or 0.0),
+    return (
+        _within(choice.query_milliseconds, limits.ms)
+        and _within(choice.bytes_per_document, limits.bytes)
+        and _within(choice.price or 0.0, limits.price)
     )
-    return all(limit is None or (cost is not None and cost <= limit) for limit, cost in pairs)
+
+
+def _within(cost: float | None, limit: float | None) -> bool:
+    return limit is None or (cost is not None and cost <= limit)
 
 
 def _best_in_words(comparison: Comparison, best: Choice, others: int, alike: int) -> str:
@@ -218,15 +232,13 @@ def _costs(choice: Choice) -> str:
 def _take_in_words(
     take: Choice | None, limits: Limits, choices: Sequence[Choice], items: str
 ) -> str:
-    asked = [
-        f"{value:g} {unit}" if unit != "$" else f"${value:g} per million tokens"
-        for value, unit in (
-            (limits.ms, "ms per query"),
-            (limits.bytes, "bytes per document"),
-            (limits.price, "$"),
-        )
-        if value is not None
-    ]
+    asked = []
+    if limits.ms is not None:
+        asked.append(f"{limits.ms:g} ms per query")
+    if limits.bytes is not None:
+        asked.append(f"{limits.bytes:g} bytes per document")
+    if limits.price is not None:
+        asked.append(f"${limits.price:g} per million tokens")
     under = f" under {' and '.join(asked)}" if asked else ""
     if take is None:
         least = min(choices, key=_cost)

@@ -31,17 +31,16 @@ def departure_notes(
 
 
 def _exactness(system: System) -> int:
+    """0 for the most exact storage type, which `STORAGES` has first."""
     known = list(STORAGES)
     found_by = system.storage.partition("+")[0]
     return known.index(found_by) if found_by in known else 0
 
 
 def _cost(system: System, deviation: Deviation, split: Split, measure: str) -> str:
-    own, right = (
-        score_ranking(ranking, split.relevance, [measure])[measure].values
-        for ranking in (system.ranking, deviation.reference)
-    )
-    cost, p = mean_difference(own - right)
+    own = score_ranking(system.ranking, split.relevance, [measure])[measure]
+    right = score_ranking(deviation.reference, split.relevance, [measure])[measure]
+    cost, p = mean_difference(own.values - right.values)
     return (
         f"{system.name} is {deviation.what}: {measure} {changed(cost)}, uncorrected {p_value(p)}, "
         f"against {deviation.instead_of}"

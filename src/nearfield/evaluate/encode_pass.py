@@ -85,11 +85,10 @@ class EncodePass:
 
     def heads(self) -> dict[str, EncodePass]:
         """This pass under "", and of fused embeddings that of each part alone, by its name."""
-        asked = self.queries.by_part
-        return {"": self} | {
-            name: replace(self, documents=part, queries=asked[name])
-            for name, part in self.documents.by_part.items()
-        }
+        heads = {"": self}
+        for name, part in self.documents.by_part.items():
+            heads[name] = replace(self, documents=part, queries=self.queries.by_part[name])
+        return heads
 
     def at(self, cut: Cut) -> EncodeCut:
         """What is searched at `cut`."""
@@ -133,7 +132,9 @@ class EncodeCut:
         )
         known = self.made.query_seconds
         waits = (known + search)[~np.isnan(known)]
-        return 1000 * float(np.median(waits)) if len(waits) else None
+        if not len(waits):
+            return None
+        return 1000 * float(np.median(waits))
 
 
 def encode_documents(

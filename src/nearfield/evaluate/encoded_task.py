@@ -100,9 +100,8 @@ class EncodedTask(Task):
         """
         contract = encoder.contract
         left_out = dims_left_out(contract, options.dims, name)
-        cuts = _with_references(
-            contract, cuts_of(contract, options.dims, self._storages(options), options.similarity)
-        )
+        asked = cuts_of(contract, options.dims, self._storages(options), options.similarity)
+        cuts = _with_references(contract, asked)
         total = sum(map(len, self.parts))
         done = 0
         parts = []
@@ -145,9 +144,12 @@ def _with_references(contract: Contract, cuts: Sequence[Cut]) -> list[Cut]:
 def _label(name: str, cut: Cut, cuts: Sequence[Cut]) -> str:
     if len(cuts) == 1:
         return name
-    metrics = {other.similarity for other in cuts}
-    parts = (name, cut.dim, cut.storage, cut.similarity if len(metrics) > 1 else None)
-    return " ".join(str(part) for part in parts if part is not None)
+    words = [name, cut.storage]
+    if cut.dim is not None:
+        words.insert(1, str(cut.dim))
+    if len({other.similarity for other in cuts}) > 1:
+        words.append(cut.similarity)
+    return " ".join(words)
 
 
 def _part(progress: Progress, start: int, whole: int) -> Progress:

@@ -82,19 +82,21 @@ def pooled(encoders: Encoders, factors: Sequence[int]) -> Encoders:
     """
     if not factors:
         return encoders
-    merging = [
-        name for name, each in encoders.items() if EMBEDDINGS[each.contract.kind].merges_tokens
-    ]
-    if not merging:
-        raise ContractError(
-            "merging tokens (--pool-tokens) is for multi-vector models, and none is named; "
-            "leave it out"
-        )
     rows: Encoders = {}
+    merged = False
     for name, encoder in encoders.items():
-        for factor in factors if name in merging else (1,):
+        if not EMBEDDINGS[encoder.contract.kind].merges_tokens:
+            rows[name] = encoder
+            continue
+        merged = True
+        for factor in factors:
             if factor == 1:
                 rows[name] = encoder
             else:
                 rows[f"{name} pooled {factor}"] = PooledTokens(encoder, factor)
+    if not merged:
+        raise ContractError(
+            "merging tokens (--pool-tokens) is for multi-vector models, and none is named; "
+            "leave it out"
+        )
     return rows

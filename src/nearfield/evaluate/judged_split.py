@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Sequence
-from functools import reduce
 
 from nearfield.data.collection import ALL, Collection, Split
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
@@ -51,8 +50,9 @@ def _unseen(collection: Collection, models: Sequence[str]) -> Split | None:
     Raises InputError where none are left.
     """
     whole = collection.split(collection.splits[0])
-    stated = [TrainedOn.read(ModelSpec.parse(model).name) for model in models]
-    known = reduce(lambda one, other: one | other, stated, UNKNOWN)
+    known = UNKNOWN
+    for model in models:
+        known |= TrainedOn.read(ModelSpec.parse(model).name)
     seen = known.seen(whole.query_texts) | known.chosen_with(whole.query_texts)
     if not seen.any():
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,6 @@ from nearfield.data.labelled import Labelled
 from nearfield.data.open import open_labelled
 from nearfield.evaluate.analysis.related import Related
 from nearfield.evaluate.encoded_task import EncodedTask
-from nearfield.evaluate.task import Options
 
 SEED = 42  # MTEB's
 
@@ -21,6 +19,7 @@ class LabelledTask(EncodedTask):
     """Texts whose labels a model's vectors should tell apart."""
 
     item = "text"
+    made_of = Labelled
     read = staticmethod(open_labelled)
 
     def __init__(self, data: Labelled) -> None:
@@ -39,6 +38,7 @@ class LabelledTask(EncodedTask):
 
     def related(self, random: np.random.Generator) -> Related:
         """Texts, each with another one of its label; their groups are the labels."""
+        # in the order of their labels, shuffled within each: neighbours mostly share theirs
         labels = np.asarray(self.texts.labels, object)
         order = random.permutation(len(labels))
         by_label = order[np.argsort(labels[order], kind="stable")]
@@ -51,13 +51,6 @@ class LabelledTask(EncodedTask):
             roles=lambda contract: (self.role_of(len(self.parts) - 1, contract),) * 2,
             random=random,
         )
-
-    @classmethod
-    def of(
-        cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
-    ) -> LabelledTask | None:
-        """On opened texts with labels."""
-        return cls(data) if isinstance(data, Labelled) else None
 
 
 def numbered(labels: Sequence[str], names: Sequence[str]) -> npt.NDArray[np.int64]:

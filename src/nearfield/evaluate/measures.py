@@ -103,14 +103,13 @@ def _by_rank(ranking: Ranking, judged: Mapping[str, object]) -> dict[str, dict[s
     id and reads float32.
     """
     depth = ranking.documents.shape[1]
-    ids = {
-        document: ranking.document_ids[document]
-        for document in np.unique(ranking.documents).tolist()
-        if document >= 0
-    }
+    # each id is looked up once, however many queries found its document
+    documents = np.unique(ranking.documents)
+    ids = {row: ranking.document_ids[row] for row in documents[documents >= 0].tolist()}
     run = {}
-    for row, query in enumerate(ranking.query_ids):
+    for place, query in enumerate(ranking.query_ids):
         if query in judged:
-            found = ranking.documents[row][ranking.documents[row] >= 0].tolist()
-            run[query] = {ids[document]: float(depth - rank) for rank, document in enumerate(found)}
+            found = ranking.documents[place]
+            rows = found[found >= 0].tolist()
+            run[query] = {ids[row]: float(depth - rank) for rank, row in enumerate(rows)}
     return run

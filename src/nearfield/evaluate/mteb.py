@@ -126,24 +126,19 @@ def to_mteb(comparison: Comparison) -> list[dict[str, Any]]:
     """Each row as mteb's results file of one task: its measures under mteb's keys where it has
     them, the main one as main_score.
     """
-    return [
-        {
-            "task_name": comparison.collection,
-            "mteb_version": "nearfield",
-            "model_name": row.name,
-            "scores": {
-                comparison.split: [
-                    {
-                        "hf_subset": "default",
-                        "languages": [],
-                        "main_score": row.estimate.mean,
-                        **{_key(name): value for name, value in row.means.items()},
-                    }
-                ]
-            },
-        }
-        for row in comparison.rows
-    ]
+    files = []
+    for row in comparison.rows:
+        scores = {"hf_subset": "default", "languages": [], "main_score": row.estimate.mean}
+        scores |= {_key(name): value for name, value in row.means.items()}
+        files.append(
+            {
+                "task_name": comparison.collection,
+                "mteb_version": "nearfield",
+                "model_name": row.name,
+                "scores": {comparison.split: [scores]},
+            }
+        )
+    return files
 
 
 def _key(measure: str) -> str:
@@ -164,12 +159,11 @@ def _pairs(name: str, rows: Sequence[Mapping[str, Any]]) -> Pairs:
 
 
 def _scored(task: Any, data: Any, columns: tuple[str, str, str], split: str) -> Pairs:
-    table = data[split]
-    rows = zip(*(list(table[column]) for column in columns), strict=True)
-    return _pairs(
-        task.metadata.name,
-        [{"query": a, "positive": b, "score": float(score)} for a, b, score in rows],
-    )
+    first, second, scores = (data[split][column] for column in columns)
+    rows = []
+    for a, b, score in zip(first, second, scores, strict=True):
+        rows.append({"query": a, "positive": b, "score": float(score)})
+    return _pairs(task.metadata.name, rows)
 
 
 def _similarity(task: Any, data: Any, split: str) -> Task:
@@ -191,12 +185,11 @@ def _labels(task: Any, data: Any, splits: Mapping[str, str]) -> Labelled:
     rows = []
     for split, part in splits.items():
         table = data[split]
-        found = zip(table[task.input_column_name], table[task.label_column_name], strict=True)
-        # numbers in the order of their size, which is that of the classes
-        rows += [
-            (text, f"{label:06d}" if isinstance(label, int) else str(label), part)
-            for text, label in found
-        ]
+        labels = table[task.label_column_name]
+        for text, label in zip(table[task.input_column_name], labels, strict=True):
+            # numbers in the order of their size, which is that of the classes
+            name = f"{label:06d}" if isinstance(label, int) else str(label)
+            rows.append((text, name, part))
     return Labelled.of(rows, name=task.metadata.name, place=task.metadata.name)
 
 
@@ -221,11 +214,9 @@ def _summarisation(task: Any, data: Any, split: str) -> Task:
         task.machine_summaries_column_name,
         task.relevancy_column_name,
     )
-    rows = zip(*(list(data[split][column]) for column in columns), strict=True)
-    texts = [
-        Summarised(tuple(human), tuple(machine), tuple(map(float, scores)))
-        for human, machine, scores in rows
-    ]
+    texts = []
+    for human, machine, scores in zip(*(data[split][column] for column in columns), strict=True):
+        texts.append(Summarised(tuple(human), tuple(machine), tuple(map(float, scores))))
     return Summarisation(Summaries(task.metadata.name, texts))
 
 
@@ -236,11 +227,11 @@ def _retrieval(task: Any, data: Any, split: str) -> Task:
         for row in part["corpus"]
     ]
     queries = [{"id": row["id"], "text": row["text"], "group": ""} for row in part["queries"]]
-    judged = [
-        {"query": query, "document": document, "relevance": grade, "split": split}
-        for query, grades in part["relevant_docs"].items()
-        for document, grade in grades.items()
-    ]
+    judged = []
+    for query, grades in part["relevant_docs"].items():
+        for document, grade in grades.items():
+            judgement = {"query": query, "document": document, "relevance": grade, "split": split}
+            judged.append(judgement)
     tables = (pa.Table.from_pylist(rows) for rows in (documents, queries, judged))
     return Retrieval(Collection(task.metadata.name, *tables).split(split))
 
@@ -251,13 +242,13 @@ def _reranking(task: Any, data: Any, split: str) -> Task:
     rows = []
     for query in part["queries"]:
         grades = part["relevant_docs"].get(query["id"], {})
-        given = part["top_ranked"].get(query["id"], [])
-        negatives = [texts[document] for document in given if grades.get(document, 0) <= 0]
-        rows += [
-            {"query": query["text"], "positive": texts[document], "negatives": negatives}
-            for document in given
-            if grades.get(document, 0) > 0
-        ]
+        positives: list[str] = []
+        negatives: list[str] = []
+        for document in part["top_ranked"].get(query["id"], []):
+            side = positives if grades.get(document, 0) > 0 else negatives
+            side.append(texts[document])
+        for text in positives:
+            rows.append({"query": query["text"], "positive": text, "negatives": negatives})
     return Reranking(_pairs(task.metadata.name, rows))
 
 

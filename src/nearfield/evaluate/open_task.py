@@ -36,6 +36,7 @@ def open_task(
     if isinstance(data, Task):
         return data
     source = str(data) if isinstance(data, str | Path) else ""
+    # what is opened already may be taken as it is
     found = None if source else _first(data, task, options, models, source)
     wanted = f"any task ({', '.join(TASKS)}); name one"
     if task is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from nearfield.data.pairs import Pairs
 from nearfield.errors import InputError
 from nearfield.evaluate.analysis.related import Related
 from nearfield.evaluate.encoded_task import EncodedTask
-from nearfield.evaluate.task import Floats, Options
+from nearfield.evaluate.task import Floats
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.functions import unit
 from nearfield.statistics.resampled import Resampled
@@ -23,6 +23,7 @@ class PairTask(EncodedTask):
     """Pairs of texts; the second of each is stored."""
 
     item = "pair"
+    made_of = Pairs
 
     def __init__(self, pairs: Pairs) -> None:
         self.pairs = pairs
@@ -49,13 +50,6 @@ class PairTask(EncodedTask):
             roles=lambda contract: (self.role_of(0, contract), self.role_of(1, contract)),
             random=random,
         )
-
-    @classmethod
-    def of(
-        cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
-    ) -> PairTask | None:
-        """On opened pairs."""
-        return cls(data) if isinstance(data, Pairs) else None
 
 
 def _cosine(first: Floats, second: Floats) -> Floats:
@@ -137,12 +131,14 @@ class GoldPairs(PairTask):
     def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
         """The similarity of each pair, one pair at a time."""
         first, second = parts
-        found: dict[str, Floats] = {}
+        by_metric: dict[str, Floats] = {}
+        found = {}
         for measure in measures:
             metric = measure.rpartition(" ")[0]
-            if metric not in found:
-                found[metric] = _similarities(first, second, metric)
-        return {measure: found[measure.rpartition(" ")[0]] for measure in measures}
+            if metric not in by_metric:
+                by_metric[metric] = _similarities(first, second, metric)
+            found[measure] = by_metric[metric]
+        return found
 
 
 def _similarities(first: Embeddings, second: Embeddings, metric: str) -> Floats:

@@ -21,8 +21,9 @@ from nearfield.evaluate.trained import refuse_seen, trained_queries
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.comparison import Comparison
 from nearfield.types.contract import Contract
-from nearfield.types.progress import Progress, silent
+from nearfield.types.progress import Progress, part_of, silent
 from nearfield.types.role import DOCUMENT, QUERY
+from nearfield.types.usage import Usage
 
 NONE, OWN = "no prompt", "its prompts"
 
@@ -103,18 +104,17 @@ def measure_prompts(
         prefix = use.contract.prompt(DOCUMENT)
         question = use.contract.prompt(QUERY)
         if prefix not in made:
-            made[prefix] = encode_documents(
-                use, split, progress=_part(progress, len(made), len(documents), name)
-            )
+            part = part_of(progress, len(made), len(documents), name)
+            made[prefix] = encode_documents(use, split, progress=part)
         if question not in asked:
             asked[question] = encode_queries(use, split)
-        (found, speed), (queries, seconds) = made[prefix], asked[question]
+        found, speed = made[prefix]
+        queries, seconds = asked[question]
         encoded = EncodePass(split, found, queries, speed, seconds)
         systems.append(replace(_system(name, encoder.contract, encoded), trained_on=seen))
         costs[name] = _cost(use, encoded)
-    return PromptsMeasured(
-        compare(systems, split, measure=measure, measures=measures, allow=allow), costs
-    )
+    comparison = compare(systems, split, measure=measure, measures=measures, allow=allow)
+    return PromptsMeasured(comparison, costs)
 
 
 def _system(name: str, contract: Contract, encoded: EncodePass) -> System:
@@ -125,17 +125,13 @@ def _system(name: str, contract: Contract, encoded: EncodePass) -> System:
 
 
 def _cost(use: TextEncoder[Any], encoded: EncodePass) -> PromptCost:
-    shares = (
-        made.usage.prompt_tokens / max(1, made.usage.tokens)
-        for made in (encoded.queries, encoded.documents)
-    )
     return PromptCost(
-        use.prompt_cost(QUERY), use.prompt_cost(DOCUMENT), *(min(share, 1.0) for share in shares)
+        query=use.prompt_cost(QUERY),
+        document=use.prompt_cost(DOCUMENT),
+        query_share=_prompt_share(encoded.queries.usage),
+        document_share=_prompt_share(encoded.documents.usage),
     )
 
 
-def _part(progress: Progress, part: int, parts: int, name: str) -> Progress:
-    def show(done: int, total: int, note: str = "") -> None:
-        progress(part * total + done, parts * total, name)
-
-    return show
+def _prompt_share(usage: Usage) -> float:
+    return min(usage.prompt_tokens / max(1, usage.tokens), 1.0)

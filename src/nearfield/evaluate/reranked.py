@@ -37,6 +37,7 @@ def reranked_system(
     scores = ranking.scores.copy()
     seconds = []
     cut = 0
+    # one by one, as a query that is asked waits for its own results alone
     for at in range(len(split.query_ids)):
         here = slice(at, at + 1)
         one = replace(
@@ -52,7 +53,8 @@ def reranked_system(
             texts = split.query_texts[here]
             ordered = rerank(one, scorer, query_texts=texts, document_texts=documents, depth=depth)
         seconds.append(time.perf_counter() - started)
-        found[here], scores[here] = ordered.documents, ordered.scores
+        found[here] = ordered.documents
+        scores[here] = ordered.scores
         cut += any(issubclass(warning.category, TruncationWarning) for warning in caught)
         progress(at + 1, len(split.query_ids))
     wait = system.query_milliseconds

@@ -112,6 +112,7 @@ def model_systems(
     price = Price.of(contract.terms.price_per_million_tokens, read)
     systems = []
     for head, encoded in whole.heads().items():
+        # several cuts depart from the same use, which is ranked once
         reference = cache(partial(_ranked, encoded, depth))
         for cut in cuts:
             words = [name, head]
@@ -169,6 +170,9 @@ def fused_system(a: System, b: System, *, name: str | None = None) -> System:
     of both.
     """
     depth = max(a.ranking.documents.shape[1], b.ranking.documents.shape[1])
+    price = a.price or b.price
+    if a.price and b.price:
+        price = a.price + b.price
     speed = None
     wait = None
     if a.documents_per_second and b.documents_per_second:
@@ -186,7 +190,7 @@ def fused_system(a: System, b: System, *, name: str | None = None) -> System:
         query_milliseconds=wait,
         notes=tuple(dict.fromkeys(a.notes + b.notes)),
         trained_on=a.trained_on | b.trained_on,
-        price=a.price + b.price if a.price and b.price else a.price or b.price,
+        price=price,
     )
 
 
@@ -241,21 +245,23 @@ def cuts_of(
 
 def _whole_dims(contract: Contract, dims: Sequence[float]) -> list[int]:
     """`dims`, a float as the share of the whole vector that it is."""
+    whole = []
     for dim in dims:
-        if dim < 1 and not (isinstance(dim, float) and dim > 0):
+        if isinstance(dim, float) and dim > 0:
+            whole.append(max(1, round(dim * contract.dim)))
+        elif dim < 1:
             raise ContractError(f"{dim} dimensions were asked for; wanted 1 or more")
-    return [
-        max(1, round(dim * contract.dim)) if isinstance(dim, float) else int(dim) for dim in dims
-    ]
+        else:
+            whole.append(int(dim))
+    return whole
 
 
 def _rescores_by_larger(contract: Contract, cut: Cut) -> bool:
     """Whether a cut that scores again does so by larger vectors than those that find."""
-    exactness = list(STORAGES)
-    whole = cut.dim in (None, contract.dim)
-    if not cut.rescore:
+    if not cut.rescore or cut.dim not in (None, contract.dim):
         return True
-    return not whole or exactness.index(cut.rescore) < exactness.index(cut.storage)
+    exactness = list(STORAGES)  # the most exact first
+    return exactness.index(cut.rescore) < exactness.index(cut.storage)
 
 
 def dims_left_out(contract: Contract, dims: Sequence[float], name: str) -> tuple[str, ...]:
@@ -281,15 +287,16 @@ def _ranked(encoded: EncodePass, depth: int, cut: Cut) -> Ranking:
 def _deviations(
     contract: Contract, cut: Cut, ranked: Callable[[Cut], Ranking]
 ) -> tuple[Deviation, ...]:
-    contrary: list[tuple[str, str, Cut]] = []
+    found = []
     if untrained(contract, cut):
         what = f"cut to {cut.dim} dimensions, which {contract.name} was not trained for"
-        contrary.append((what, f"all {contract.dim}", replace(cut, dim=contract.dim)))
-    right = contract.similarity
-    if cut.similarity != right:
-        what = f"scored by {cut.similarity}"
-        contrary.append((what, f"its contract's {right}", replace(cut, similarity=right)))
-    return tuple(Deviation(what, instead, ranked(other)) for what, instead, other in contrary)
+        reference = ranked(replace(cut, dim=contract.dim))
+        found.append(Deviation(what, f"all {contract.dim}", reference))
+    own = contract.similarity
+    if cut.similarity != own:
+        reference = ranked(replace(cut, similarity=own))
+        found.append(Deviation(f"scored by {cut.similarity}", f"its contract's {own}", reference))
+    return tuple(found)
 
 
 def truncation_notes(name: str, usage: Usage, contract: Contract) -> tuple[str, ...]:

@@ -114,12 +114,17 @@ class Task(ABC):
     queries: Sequence[str] = ()
     """The texts that a model may have been trained on."""
 
+    made_of: ClassVar[type]
+    """What a source of the task opens to, where any of that type is data for it."""
+
     @classmethod
-    @abstractmethod
     def of(
         cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
     ) -> Task | None:
         """The task on this data, opened from `source`; None for data of another kind."""
+        if isinstance(data, cls.made_of):
+            return cls(data)  # type: ignore[call-arg]  # each takes its data
+        return None
 
     @abstractmethod
     def measure(

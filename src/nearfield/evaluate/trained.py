@@ -17,11 +17,8 @@ def trained_queries(known: TrainedOn, split: Split) -> frozenset[str]:
     """The ids of the split's queries that a model was trained on, or on nearly the same ones, by
     what is known of it.
     """
-    return frozenset(
-        key
-        for key, seen in zip(split.query_ids, known.seen(split.query_texts), strict=True)
-        if seen
-    )
+    seen = zip(split.query_ids, known.seen(split.query_texts), strict=True)
+    return frozenset(key for key, was_seen in seen if was_seen)
 
 
 def refuse_trained_on(
@@ -35,12 +32,11 @@ def refuse_trained_on(
     unknown = [name for name in allow if name != TRAINED_ON]
     if unknown:
         raise InputError(f"--allow {unknown[0]} is not known here; wanted {TRAINED_ON}")
-    notes = [
-        f"{name} was trained on {count:,} of the {total:,} queries of {where}, or on nearly the "
-        "same ones"
-        for name, count in counts.items()
-        if count
-    ]
+    notes = []
+    for name, count in counts.items():
+        if count:
+            of = f"{count:,} of the {total:,} queries of {where}"
+            notes.append(f"{name} was trained on {of}, or on nearly the same ones")
     if notes and TRAINED_ON not in allow:
         advice = (
             f"measure on queries that it has not seen, or pass --allow {TRAINED_ON} to "

@@ -26,13 +26,11 @@ def write_run(ranking: Ranking, path: str | Path, *, tag: str = "nearfield") -> 
     lines = []
     for row, query in enumerate(ranking.query_ids):
         found = ranking.documents[row] >= 0
-        documents = [
-            ranking.document_ids[document] for document in ranking.documents[row][found].tolist()
-        ]
+        places = ranking.documents[row][found].tolist()
+        documents = [ranking.document_ids[place] for place in places]
         _checked(documents, "document", path)
-        for rank, (document, score) in enumerate(
-            zip(documents, falling(ranking.scores[row][found]), strict=True), start=1
-        ):
+        scored = zip(documents, falling(ranking.scores[row][found]), strict=True)
+        for rank, (document, score) in enumerate(scored, start=1):
             lines.append(f"{query} Q0 {document} {rank} {score:.9g} {tag}\n")
     write_text(path, "".join(lines))
 
@@ -42,13 +40,10 @@ def write_qrels(relevance: Mapping[str, Mapping[str, int]], path: str | Path) ->
     holds a blank.
     """
     _checked(relevance, "query", path)
-    for documents in relevance.values():
+    lines = []
+    for query, documents in relevance.items():
         _checked(documents, "document", path)
-    lines = (
-        f"{query} 0 {document} {grade}\n"
-        for query, documents in relevance.items()
-        for document, grade in documents.items()
-    )
+        lines += [f"{query} 0 {document} {grade}\n" for document, grade in documents.items()]
     write_text(path, "".join(lines))
 
 

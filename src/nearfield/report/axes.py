@@ -84,12 +84,14 @@ def score_axis(
     """An axis for a measure: its ticks are written as scores are written everywhere (.64), none
     past what a measure can be.
     """
-    low, high = min(values), max(values)
+    low = min(values)
+    high = max(values)
     # what a measure can be, or more where these values are
     least = min(low, -1.0 if sign else 0.0)
     most = max(high, 1.0)
     room = (high - low or 0.1) * pad  # equal values get an axis, too
-    low, high = low - room, high + room
+    low -= room
+    high += room
     # 1, 2 or 5 times a power of ten: the smallest that gives no more than `ticks` steps
     rough = (high - low) / ticks
     power = 10 ** math.floor(math.log10(rough))
@@ -108,7 +110,8 @@ def log_axis(
     """A logarithmic axis for `values` above 0, with a tick at each second power of two; of a
     narrow range at its ends.
     """
-    least, most = min(values) * 0.8, max(values) * 1.2
+    least = min(values) * 0.8
+    most = max(values) * 1.2
     ticks = [2.0 * 4**power for power in range(-16, 32) if least <= 2 * 4**power <= most]
     if len(ticks) < 2:
         ticks = sorted({min(values), max(values)})

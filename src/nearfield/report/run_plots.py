@@ -69,9 +69,11 @@ def _by_step(
     x = [step for step, _ in drawn]
     hover = [f"step {step}<br>{words.format(write(value))}" for step, value in drawn]
     trace = points(x, [value for _, value in drawn], color="$accent", hover=hover)
-    # plotly would divide a single step
-    few = {"tickvals": x} if len(x) < 3 else {"nticks": 6}
-    xaxis = {**frame("step"), **few, "tickformat": ",d"}
+    xaxis = {**frame("step"), "tickformat": ",d"}
+    if len(x) < 3:  # plotly would divide a single step
+        xaxis["tickvals"] = x
+    else:
+        xaxis["nticks"] = 6
     return Plot((trace,), layout({"xaxis": xaxis, "yaxis": yaxis}), 260, "")
 
 
@@ -89,7 +91,9 @@ def merge_guards(choices: Sequence[MergeChoice], margin: float | None) -> Plot |
     if not guards:
         return None
     choices = [choice for choice in choices if choice.guards]  # the others were not measured
-    values = {guard: [choice.guards.get(guard, math.nan) for choice in choices] for guard in guards}
+    values = {}
+    for guard in guards:
+        values[guard] = [choice.guards.get(guard, math.nan) for choice in choices]
     allowed = None
     if margin is not None and len(guards) == 1:
         for choice in choices:
@@ -113,14 +117,16 @@ def _by_share(
     symbols = ["circle" if choice.allowed else "x-thin" for choice in choices]
     traces = []
     told = []
+    heights: list[float] = []
     for number, (name, values) in enumerate(lines.items()):
         pairs = list(zip(shares, map(score, values), strict=True))
         hover = [f"<b>{safe(name)}</b><br>{share:.0f} % tuned<br>{text}" for share, text in pairs]
         trace = points(shares, values, color=colours[number % len(colours)], hover=hover)
         trace["marker"] |= {"symbol": symbols, "size": 8}
         traces.append({**trace, "name": safe(name), "showlegend": len(lines) > 1})
-        told.append(f"{name}: " + ", ".join(f"{share:.0f} % {text}" for share, text in pairs))
-    heights = [value for values in lines.values() for value in values if math.isfinite(value)]
+        listed = ", ".join(f"{share:.0f} % {text}" for share, text in pairs)
+        told.append(f"{name}: {listed}")
+        heights += filter(math.isfinite, values)
     if allowed is not None:
         heights.append(allowed)
     chosen = [100 * choice.ratio for choice in choices if choice.chosen]
@@ -142,17 +148,17 @@ def _marks(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Dotted lines, and their labels, at the chosen share and at the least that a guard allows."""
     shapes = []
-    labels = []
-    label = {"yanchor": "bottom", "showarrow": False}
+    labels: list[dict[str, Any]] = []
     for at in chosen:
         shapes.append(_rule(x0=at, x1=at, yref="paper", y0=0, y1=1))
         side = "right" if at > 50 else "left"
-        place = {"x": at, "xanchor": side, "y": 0, "yref": "paper"}
-        labels.append({**label, **place, "text": "chosen"})
+        labels.append({"x": at, "xanchor": side, "y": 0, "yref": "paper", "text": "chosen"})
     if allowed is not None:
         shapes.append(_rule(xref="paper", x0=0, x1=1, y0=allowed, y1=allowed))
-        place = {"x": 0, "xref": "paper", "xanchor": "left", "y": allowed}
-        labels.append({**label, **place, "text": f"least allowed {score(allowed)}"})
+        text = f"least allowed {score(allowed)}"
+        labels.append({"x": 0, "xref": "paper", "xanchor": "left", "y": allowed, "text": text})
+    for label in labels:
+        label |= {"yanchor": "bottom", "showarrow": False}
     return shapes, labels
 
 

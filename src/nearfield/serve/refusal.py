@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from nearfield.errors import NearfieldError, StorageError, VendorError
 
-INVALID, UNAUTHORISED, UNKNOWN, SLOW_BODY, TOO_LARGE = 400, 401, 404, 408, 413
-BUSY, LEFT, FAILED, UNAVAILABLE, LATE = 429, 499, 500, 503, 504
+INVALID = 400
+UNAUTHORISED = 401
+UNKNOWN = 404
+SLOW_BODY = 408
+TOO_LARGE = 413
+BUSY = 429
+LEFT = 499  # no answer is read any more: nginx's, for its log
+FAILED = 500
+UNAVAILABLE = 503
+LATE = 504
 
 
 class Refusal(NearfieldError):

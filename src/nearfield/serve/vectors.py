@@ -98,11 +98,8 @@ def as_base64(vector: Array) -> str:
 
 def embedded(stored: Array, *, in_base64: bool) -> list[dict[str, Any]]:
     """OpenAI's `data`: one object per vector."""
-    return [
-        {
-            "object": "embedding",
-            "index": at,
-            "embedding": as_base64(vector) if in_base64 else vector,
-        }
-        for at, vector in enumerate(stored)
-    ]
+    rows = []
+    for at, vector in enumerate(stored):
+        value = as_base64(vector) if in_base64 else vector
+        rows.append({"object": "embedding", "index": at, "embedding": value})
+    return rows

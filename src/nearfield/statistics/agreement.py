@@ -22,15 +22,19 @@ class Kappa(Resampled):
         self.other = other
 
     def weighted(self, values: Doubles, weights: Doubles) -> Doubles:
+        """(agreed - chance) / (1 - chance) in each resample."""
         grades = np.union1d(values, self.other)
-        own, others = (side[:, None] == grades for side in (values, self.other))
+        own = values[:, None] == grades  # (n, grades)
+        others = self.other[:, None] == grades
+        # the confusion matrix of each resample, as shares: (r, grades, grades)
         both = (own[:, :, None] & others[:, None, :]).reshape(self.items, -1)
-        shares = (weights @ both / weights.sum(1, keepdims=True)).reshape(-1, *(len(grades),) * 2)
+        shares = weights @ both / weights.sum(1, keepdims=True)
+        shares = shares.reshape(-1, len(grades), len(grades))
         agreed = np.trace(shares, axis1=1, axis2=2)
         chance = (shares.sum(2) * shares.sum(1)).sum(1)
-        found: Doubles = np.where(chance < 1, agreed - chance, 0) / np.where(
-            chance < 1, 1 - chance, 1
-        )
+        beyond = np.where(chance < 1, agreed - chance, 0)
+        most = np.where(chance < 1, 1 - chance, 1)
+        found: Doubles = beyond / most
         return found
 
 

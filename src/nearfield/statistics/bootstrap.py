@@ -65,9 +65,9 @@ def mean_intervals(
     n = table.shape[1]
     if n == 1:
         return [Estimate(float(mean), *map(float, bounds)) for mean in means]
-    drawn = np.concatenate(
-        [_t_values(weights, centred, deviation) for weights in resampled(n, resamples, seed)]
-    )
+    blocks = [_t_values(weights, centred, deviation) for weights in resampled(n, resamples, seed)]
+    drawn = np.concatenate(blocks)  # (resamples, r)
+    # in units of `deviation`, as `drawn` is, which divides by n and not by n - 1
     student = stats.t.ppf((1 + confidence) / 2, n - 1) / np.sqrt(n - 1)
     half = np.maximum(np.quantile(drawn, confidence, axis=0), student) * deviation
     if np.isfinite(bounds).all():
@@ -79,6 +79,9 @@ def mean_intervals(
 
 
 def _bernstein(deviation: Doubles, error: float, width: float) -> Doubles:
+    """sqrt(2 V ln(2/d) / n) + 7 `width` ln(2/d) / (3 (n - 1)), V the variance over n - 1 and
+    `error` ln(2/d) / (n - 1).
+    """
     bound: Doubles = np.sqrt(2 * error) * deviation + 7 / 3 * error * width
     return bound
 
@@ -91,8 +94,10 @@ def resampled(n: int, resamples: int, seed: int) -> Iterator[Doubles]:
     rows = max(1, _CELLS // n)
     for start in range(0, resamples, rows):
         count = min(rows, resamples - start)
+        # each row in a range of its own, so that one count serves the block
         drawn = generator.integers(0, n, (count, n)) + np.arange(count)[:, None] * n
-        yield np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n).astype(np.float64)
+        counts = np.bincount(drawn.ravel(), minlength=count * n)
+        yield counts.reshape(count, n).astype(np.float64)
 
 
 def _t_values(weights: Doubles, centred: Doubles, deviation: Doubles) -> Doubles:

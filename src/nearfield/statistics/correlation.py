@@ -49,8 +49,9 @@ def ranks(values: Doubles, weights: Doubles) -> Doubles:
     ties having their mean: (r, n).
     """
     order = np.argsort(values, kind="stable")
-    first = np.r_[True, np.diff(values[order]) != 0]
+    first = np.r_[True, np.diff(values[order]) != 0]  # of each run of ties
     counts = np.add.reduceat(weights[:, order], np.flatnonzero(first), axis=1)
+    # a run's last rank, less half of the way back to its first
     mean = np.cumsum(counts, axis=1) - (counts - 1) / 2
     found = np.empty_like(weights)
     found[:, order] = mean[:, np.cumsum(first) - 1]

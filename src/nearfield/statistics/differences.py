@@ -48,8 +48,10 @@ def mean_differences(
     half = stats.t.ppf(1 - alpha / 2, n - 1) * table.std(1, ddof=1) / np.sqrt(n)
     low = means - half
     high = means + half
+    # where they disagree, the interval follows the test
     chance = p >= alpha
-    low[chance], high[chance] = np.minimum(low, 0.0)[chance], np.maximum(high, 0.0)[chance]
+    low[chance] = np.minimum(low[chance], 0.0)
+    high[chance] = np.maximum(high[chance], 0.0)
     for row in np.flatnonzero(~chance & (low <= 0) & (high >= 0)):
         if means[row] > 0:
             low[row] = _end(table[row], alpha)
@@ -69,6 +71,7 @@ def _end(differences: Doubles, alpha: float) -> float:
     """
     n = len(differences)
     if n <= ALL_SIGNS:
+        # the bits of 0 to 2^n - 1
         flipped = ((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(np.float64)
     else:
         flipped = np.random.default_rng(0).integers(0, 2, (PERMUTATIONS, n)).astype(np.float64)
@@ -77,6 +80,7 @@ def _end(differences: Doubles, alpha: float) -> float:
     some = (count > 0) & (count < n)  # none and all flipped reject no mean
     count = count[some]
     total = total[some]
+    # from which supposed mean on each flip counts against a rejection
     least = np.sort(np.minimum(total / count, (differences.sum() - total) / (n - count)))
     place = int(np.ceil(alpha * len(flipped))) - int((~some).sum()) - 1
     above = least[least > 0]

@@ -22,6 +22,7 @@ def uniformity(products: Floats) -> float:
     products (n, n): lower is more evenly spread (Wang and Isola 2020, equation 2).
     """
     above = products[np.triu_indices(len(products), 1)].astype(np.float64)
+    # of unit vectors d^2 = 2 (1 - cosine)
     return float(np.log(np.exp(-4 * (1 - above)).mean()))
 
 
@@ -54,7 +55,9 @@ def hubness(neighbours: Integers) -> float:
     """
     counts = np.bincount(neighbours.ravel(), minlength=len(neighbours)).astype(np.float64)
     spread = counts.std()
-    return float((((counts - counts.mean()) / spread) ** 3).mean()) if spread else 0.0
+    if not spread:
+        return 0.0
+    return float((((counts - counts.mean()) / spread) ** 3).mean())
 
 
 def in_common(first: Integers, second: Integers) -> float:

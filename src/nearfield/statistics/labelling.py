@@ -32,10 +32,9 @@ class Labelling(Resampled):
     def weighted(self, values: Doubles, weights: Doubles) -> Doubles:
         """The measure in each resample."""
         found = values.astype(np.int64).reshape(self.drawn.shape)
-        each = [
-            self.agreement(self.gold[items], labels, weights[:, items])
-            for items, labels in zip(self.drawn, found, strict=True)
-        ]
+        each = []
+        for items, labels in zip(self.drawn, found, strict=True):
+            each.append(self.agreement(self.gold[items], labels, weights[:, items]))
         mean: Doubles = np.mean(each, axis=0)
         return mean
 
@@ -54,12 +53,14 @@ class VMeasure(Labelling):
     def agreement(self, gold: Integers, found: Integers, weights: Doubles) -> Doubles:
         """1 where both are one cluster."""
         total = weights.sum(1)
+        # the joint entropy: each pair of labels as one number
         cells = _entropy(gold * (found.max() + 1) + found, weights, total)
         given = _entropy(gold, weights, total)
         clusters = _entropy(found, weights, total)
         both = given + clusters
-        shared = np.maximum(both - cells, 0.0)
-        return np.where(both > 1e-12, 2 * shared / np.where(both > 1e-12, both, 1.0), 1.0)
+        shared = np.maximum(both - cells, 0.0)  # mutual information, but for rounding
+        split = both > 1e-12
+        return np.where(split, 2 * shared / np.where(split, both, 1.0), 1.0)
 
 
 class MacroF1(Labelling):
@@ -90,6 +91,7 @@ def _entropy(labels: Integers, weights: Doubles, total: Doubles) -> Doubles:
 
 def _sums(labels: Integers, weights: Doubles, count: int) -> Doubles:
     """The weight of each of `count` labels in each resample: (r, count)."""
+    # by running sums over the sorted items: bincount takes one row of weights at a time
     order = np.argsort(labels, kind="stable")
     starts = np.searchsorted(labels[order], np.arange(count))
     ends = np.append(starts[1:], len(labels))

@@ -20,17 +20,17 @@ def letters(different: npt.NDArray[np.bool_]) -> list[str]:
     is left out (Piepho 2004 gives the same display by insertion and absorption). The best row has
     `a`.
     """
-    rows = len(different)
-    alike = [
-        {other for other in range(rows) if other != row and not different[row, other]}
-        for row in range(rows)
-    ]
-    groups = _absorbed(sorted(_cliques(frozenset(), set(range(rows)), set(), alike), key=sorted))
-    marks = list(itertools.islice(_marks(), len(groups)))
-    return [
-        "".join(mark for mark, group in zip(marks, groups, strict=True) if row in group)
-        for row in range(rows)
-    ]
+    rows = range(len(different))
+    alike = []
+    for row in rows:
+        alike.append({other for other in rows if other != row and not different[row, other]})
+    cliques = _cliques(frozenset(), set(rows), set(), alike)
+    found = ["" for _ in rows]
+    # sorted, the group of the best row comes first
+    for mark, group in zip(_marks(), _absorbed(sorted(cliques, key=sorted)), strict=False):
+        for row in group:
+            found[row] += mark
+    return found
 
 
 def _cliques(
@@ -55,8 +55,10 @@ def _absorbed(groups: list[Group]) -> list[Group]:
     kept = list(groups)
     for group in sorted(groups, key=len):
         others = [other for other in kept if other != group]
-        pairs = list(itertools.combinations(sorted(group), 2)) or [(row, row) for row in group]
-        if all(any({a, b} <= other for other in others) for a, b in pairs):
+        unshown = [set(pair) for pair in itertools.combinations(sorted(group), 2)] or [set(group)]
+        for other in others:
+            unshown = [pair for pair in unshown if not pair <= other]
+        if not unshown:
             kept = others
     return kept
 

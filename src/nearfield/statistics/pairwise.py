@@ -40,6 +40,7 @@ def tell_apart(
     estimates, pairs = statistic.side_by_side(table, places)
     p = np.array([pair.p for pair in pairs])
     corrected = holm(p)
+    # what Holm multiplies each p by: argsort twice gives ranks
     left = len(p) - np.argsort(np.argsort(p, kind="stable"), kind="stable")
     if rows > MOST:
         corrected = np.minimum(p * len(p), 1.0)
@@ -48,7 +49,8 @@ def tell_apart(
     different = np.zeros((rows, rows), bool)
     tests = []
     for at, ((a, b), pair) in enumerate(zip(places, pairs, strict=True)):
-        different[a, b] = different[b, a] = corrected[at] < ALPHA
+        different[a, b] = corrected[at] < ALPHA
+        different[b, a] = different[a, b]
         level = ALPHA / float(left[at])
         tests.append(
             PairTest(

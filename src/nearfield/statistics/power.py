@@ -44,7 +44,9 @@ def needed(mean: float, sd: float, *, power: float = 0.8, alpha: float = 0.05) -
     if abs(mean) <= 1e-12:
         return None
     n = (level + chance) ** 2 * (sd / mean) ** 2 + level**2 / 2
-    return max(least, math.ceil(n)) if n < CEILING else None
+    if n >= CEILING:
+        return None
+    return max(least, math.ceil(n))
 
 
 def detectable(sd: float, n: int, *, power: float = 0.8, alpha: float = 0.05) -> float | None:

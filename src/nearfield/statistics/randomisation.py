@@ -49,6 +49,7 @@ def paired_tests(
     table = finite(differences, "difference")
     permutations = permutations or max(PERMUTATIONS, RESOLVED * len(table))
     p = np.ones(len(table))
+    # a query without a difference has one sign only
     exact = (table != 0).sum(1) <= np.log2(permutations)
     for row in np.flatnonzero(exact):
         p[row] = _exact(table[row][table[row] != 0])
@@ -58,16 +59,15 @@ def paired_tests(
         rows = max(1, _CELLS // table.shape[1])
         counts = np.zeros(len(sampled))
         for start in range(0, permutations, rows):
-            flips = (
-                generator.integers(0, 2, (min(rows, permutations - start), table.shape[1])) * 2.0
-                - 1.0
-            )
+            shape = min(rows, permutations - start), table.shape[1]
+            flips = generator.integers(0, 2, shape) * 2.0 - 1.0
             counts += _at_least_as_far(flips, sampled)
         p[~exact] = (counts + 1) / (permutations + 1)
     return p
 
 
 def _exact(differences: Doubles) -> float:
+    """p over all flips: the bits of 0 to 2^n - 1."""
     n = len(differences)
     flips = ((np.arange(2**n)[:, None] >> np.arange(n)) & 1) * 2.0 - 1.0
     return float(_at_least_as_far(flips, differences[None, :])[0] / 2**n)
@@ -78,9 +78,7 @@ def _at_least_as_far(flips: npt.NDArray[Any], differences: Doubles) -> Doubles:
     rounding count as equal.
     """
     slack = 1e-9 * np.abs(differences).sum(1)
-    far: Doubles = (
-        (np.abs(flips @ differences.T) >= np.abs(differences.sum(1)) - slack)
-        .sum(0)
-        .astype(np.float64)
-    )
-    return far
+    sums = np.abs(flips @ differences.T)  # (flips, r)
+    far = sums >= np.abs(differences.sum(1)) - slack
+    counts: Doubles = far.sum(0).astype(np.float64)
+    return counts

@@ -57,11 +57,10 @@ class Resampled(Statistic):
         observed side.
         """
         observed = [self.of(row) for row in table]
-        blocks = [
-            np.stack([self.weighted(row, weights) for row in table], axis=1)
-            for weights in resampled(self.items, RESAMPLES, seed=0)
-        ]
-        drawn = np.concatenate(blocks)
+        blocks = []
+        for weights in resampled(self.items, RESAMPLES, seed=0):
+            blocks.append(np.stack([self.weighted(row, weights) for row in table], axis=1))
+        drawn = np.concatenate(blocks)  # (RESAMPLES, r)
         if self.biased:
             drawn += np.array(observed) - drawn.mean(0)
         estimates = [_estimate(value, drawn[:, row]) for row, value in enumerate(observed)]
@@ -69,10 +68,10 @@ class Resampled(Statistic):
         for a, b in pairs:
             difference = observed[a] - observed[b]
             resamples = drawn[:, a] - drawn[:, b]
+            # as if it were a mean over items, whose standard error falls with their square root
             spread = float(resamples.std() * np.sqrt(self.items))
-            tests.append(
-                Paired(_estimate(difference, resamples), _p(difference, resamples), spread)
-            )
+            estimate = _estimate(difference, resamples)
+            tests.append(Paired(estimate, _p(difference, resamples), spread))
         return estimates, tests
 
 

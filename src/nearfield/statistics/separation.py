@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar
 
 import numpy as np
@@ -26,17 +27,18 @@ class Separation(Resampled):
         """The measure in each resample, 0 in one without a positive item."""
         values = finite(values, "similarity")
         order = np.argsort(-values, kind="stable")
+        # equal values are on one side of a threshold: only behind their last can it lie
         last = np.flatnonzero(np.r_[np.diff(values[order]) != 0, True])
         ordered = weights[:, order]
         found = np.cumsum(ordered, axis=1)[:, last]
         right = np.cumsum(ordered * self.gold[order], axis=1)[:, last]
         return self.measured(right, found, weights.sum(1))
 
+    @abstractmethod
     def measured(self, right: Doubles, found: Doubles, total: Doubles) -> Doubles:
         """The measure, (r,), by the items at or above each threshold: `found`, of which `right` are
         positive, both (r, thresholds), of `total: (r,)`.
         """
-        raise NotImplementedError
 
 
 class AveragePrecision(Separation):

@@ -27,6 +27,7 @@ def tukey(table: Doubles) -> Doubles:
     means = table.mean(1)
     gaps = np.abs(means[:, None] - means[None, :])
     freedom = (r - 1) * (n - 1)
+    # what neither the row nor the item explains
     residual = table - table.mean(0) - means[:, None] + table.mean()
     square = float((residual**2).sum()) / max(1, freedom)
     if freedom < 1 or square <= 1e-24:
@@ -40,6 +41,7 @@ def _beyond(q: Doubles, rows: int, freedom: int) -> Doubles:
     """
     known = stats.studentized_range.sf(_GRID, rows, np.inf)
     curve = PchipInterpolator(_GRID, np.clip(known, 0.0, 1.0))
+    # the spread's own distribution, chi / sqrt(freedom), by the middles of equal parts
     chances = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
     spreads = np.sqrt(stats.chi2.ppf(chances, freedom) / freedom)
     p: Doubles = np.mean([curve(np.minimum(q * spread, _GRID[-1])) for spread in spreads], axis=0)

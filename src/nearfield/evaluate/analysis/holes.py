@@ -30,8 +30,7 @@ def holes(
         unjudged += len(new)
         found += len(top)
         filled[query] = {**judged, **dict.fromkeys(new, 1)}
-    low, high = (
-        float(np.mean(score_ranking(ranking, known, [measure])[measure].values))
-        for known in (relevance, filled)
-    )
-    return Holes(row, depth, unjudged / max(1, found), low, high)
+    low = score_ranking(ranking, relevance, [measure])[measure].values
+    high = score_ranking(ranking, filled, [measure])[measure].values
+    share = unjudged / max(1, found)
+    return Holes(row, depth, share, float(np.mean(low)), float(np.mean(high)))

@@ -56,7 +56,8 @@ def look(
             asking, asked_of = related.roles(encoder.contract)
             queries = encoded(encoder, related.queries, asking, progress=progress)
             documents = encoded(encoder, related.documents, asked_of, progress=progress)
-        attributed = attributed or list(_attributed(name, encoder, related, queries, documents))
+        if not attributed:  # the best model's whose scores have parts
+            attributed = list(_attributed(name, encoder, related, queries, documents))
         if EMBEDDINGS[encoder.contract.kind].one_vector:
             seen[name] = queries, documents
     return _look(seen, related, tuple(attributed))
@@ -67,15 +68,18 @@ def _look(
     related: Related,
     attributed: tuple[Attributed, ...],
 ) -> Look:
-    insides, near, shown = [], {}, None
+    insides = []
+    near = {}
+    shown = None
     for name, sides in seen.items():
         queries, documents = (unit(side.as_dense("a look").floats()) for side in sides)
         near[name] = geometry.nearest_neighbours(documents @ documents.T, NEIGHBOURS)
         insides.append(_inside(name, queries, documents, near[name], related))
-        shown = shown or _map(name, documents, related)
-    shared = [
-        InCommon(a, b, geometry.in_common(near[a], near[b])) for a, b in combinations(near, 2)
-    ]
+        if shown is None:  # the best model's
+            shown = _map(name, documents, related)
+    shared = []
+    for a, b in combinations(near, 2):
+        shared.append(InCommon(a, b, geometry.in_common(near[a], near[b])))
     return Look(len(related.documents), tuple(insides), tuple(shared), shown, attributed)
 
 
@@ -85,19 +89,21 @@ def _inside(
     asking, asked_of = related.together.T
     products = documents @ documents.T
     return Inside(
-        name,
-        documents.shape[1],
-        geometry.alignment(queries[asking], documents[asked_of]),
-        geometry.uniformity(products),
-        geometry.effective_rank(documents),
-        geometry.anisotropy(products),
-        geometry.hubness(near),
-        _shares(queries, documents, related.together),
-        _shares(queries, documents, related.apart),
+        model=name,
+        dim=documents.shape[1],
+        alignment=geometry.alignment(queries[asking], documents[asked_of]),
+        uniformity=geometry.uniformity(products),
+        effective_rank=geometry.effective_rank(documents),
+        anisotropy=geometry.anisotropy(products),
+        hubness=geometry.hubness(near),
+        together=_shares(queries, documents, related.together),
+        apart=_shares(queries, documents, related.apart),
     )
 
 
 def _shares(queries: Floats, documents: Floats, pairs: Integers) -> tuple[float, ...]:
+    """The share of `pairs: (k, 2)` whose cosine lies between each two of EDGES."""
+    # rounding may take a cosine past 1, which no bin holds
     similar = (queries[pairs[:, 0]] * documents[pairs[:, 1]]).sum(1).clip(-1, 1)
     counts = np.histogram(similar, EDGES)[0]
     return tuple((counts / max(1, len(pairs))).tolist())
@@ -109,7 +115,9 @@ def _map(name: str, documents: Floats, related: Related) -> Map:
 
     perplexity = min(PERPLEXITY, (len(documents) - 1) / 3)
     plane = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(documents)
-    texts = ("(image)" if is_image_url(text) else text[:200] for text in related.documents)
+    texts = []
+    for text in related.documents:
+        texts.append("(image)" if is_image_url(text) else text[:200])
     x, y = plane.T.tolist()
     return Map(name, tuple(x), tuple(y), tuple(texts), related.groups)
 
@@ -126,12 +134,13 @@ def _attributed(
         asked = Asked(encoder, query, queries[[at]])
         scores = asked.embeddings.scores(documents)[0].copy()
         scores[[related.belong(at, row) for row in range(len(scores))]] = -np.inf
-        for row, relevant in ((known[at][0], True), (int(scores.argmax()), False)):
-            if scores[row] == -np.inf and not relevant:
-                continue  # all of them belong to it
+        shown = [(known[at][0], True)]
+        closest = int(scores.argmax())
+        if scores[closest] > -np.inf:  # else all documents belong to it
+            shown.append((closest, False))
+        for row, relevant in shown:
             text = related.documents[row]
-            parts = [
-                (each.name, each.score) for each in asked.explain(documents[[row]], text).matches
-            ]
+            matches = asked.explain(documents[[row]], text).matches
+            parts = [(match.name, match.score) for match in matches]
             if parts:
                 yield Attributed(name, query, text, relevant, tuple(parts))

@@ -64,42 +64,42 @@ def _here(model: str, sample: Sequence[str], asked: Sequence[str], want: Load) -
     encoder = load(model)
     documents = encoded(encoder, sample, DOCUMENT)
     waits = seconds_alone(encoder, asked, QUERY)
-    speed, wait = speed_of([documents]), float(np.nanmedian(waits))
+    wait = float(np.nanmedian(waits))
     machines = max(1, math.ceil(want.queries * wait))
-    hours = None if speed is None else want.documents / speed / 3600
-    return Planned(
+    planned = Planned(
         model,
         encoder.contract.dim,
         _bytes(documents, want),
         want.documents * documents.usage.tokens / len(sample),
-        speed,
-        1000 * wait,
-        hours,
-        machines,
-        None if hours is None else hours * want.hour,
-        machines * want.hour * MONTH / 3600,
+        query_milliseconds=1000 * wait,
+        machines=machines,
+        dollars_a_month=machines * want.hour * MONTH / 3600,
     )
+    speed = speed_of([documents])
+    if speed is None:
+        return planned
+    hours = want.documents / speed / 3600
+    return replace(planned, documents_per_second=speed, hours=hours, dollars=hours * want.hour)
 
 
 def _behind_api(
     model: str, address: Address, sample: Sequence[str], asked: Sequence[str], want: Load
 ) -> Planned:
     contract = contract_of(ModelSpec.parse(model), address.card)
-    million = price_of(address).per_million
-    tokens, of_query = (sum(map(estimated, texts)) / len(texts) for texts in (sample, asked))
     one = Dense.under(contract, np.zeros((1, contract.dim), np.float32))
-    dollars = [
-        None if million is None else million * count / 1e6
-        for count in (want.documents * tokens, want.queries * MONTH * of_query)
-    ]
-    return Planned(
-        model,
-        contract.dim,
-        _bytes(one, want),
-        want.documents * tokens,
-        dollars=dollars[0],
-        dollars_a_month=dollars[1],
+    of_documents = want.documents * _mean_tokens(sample)
+    planned = Planned(model, contract.dim, _bytes(one, want), of_documents)
+    million = price_of(address).per_million
+    if million is None:
+        return planned
+    of_queries = want.queries * MONTH * _mean_tokens(asked)
+    return replace(
+        planned, dollars=million * of_documents / 1e6, dollars_a_month=million * of_queries / 1e6
     )
+
+
+def _mean_tokens(texts: Sequence[str]) -> float:
+    return sum(map(estimated, texts)) / len(texts)
 
 
 def _bytes(vectors: Embeddings, want: Load) -> dict[str, float]:

@@ -51,18 +51,23 @@ class Related:
         apart = [pair for pair in swapped.tolist() if not belong(*pair)]
         rest = np.setdiff1d(np.arange(len(documents)), chosen[:, 1])
         room = max(0, DOCUMENTS - len(np.unique(chosen[:, 1])))
-        asked, first = np.unique(chosen[:, 0], return_inverse=True)
+        asked = np.unique(chosen[:, 0])
         kept = np.union1d(chosen[:, 1], random.permutation(rest)[:room])
-        second = np.searchsorted(kept, chosen[:, 1])
-        others = np.array(apart, np.int64).reshape(-1, 2)
         return cls(
-            tuple(queries[int(row)] for row in asked),
-            tuple(documents[int(row)] for row in kept),
-            np.column_stack([first, second]),
-            np.column_stack(
-                [np.searchsorted(asked, others[:, 0]), np.searchsorted(kept, others[:, 1])]
-            ),
-            tuple(groups(kept)),
-            roles,
-            lambda query, document: belong(int(asked[query]), int(kept[document])),
+            queries=tuple(queries[int(row)] for row in asked),
+            documents=tuple(documents[int(row)] for row in kept),
+            together=_placed(chosen, asked, kept),
+            apart=_placed(np.array(apart, np.int64).reshape(-1, 2), asked, kept),
+            groups=tuple(groups(kept)),
+            roles=roles,
+            belong=lambda query, document: belong(int(asked[query]), int(kept[document])),
         )
+
+
+def _placed(pairs: Integers, asked: Positions, kept: Positions) -> Integers:
+    """`pairs: (k, 2)` of rows of all texts as places among the queries that are `asked` and the
+    documents that are `kept`, both ascending.
+    """
+    queries = np.searchsorted(asked, pairs[:, 0])
+    documents = np.searchsorted(kept, pairs[:, 1])
+    return np.column_stack([queries, documents])

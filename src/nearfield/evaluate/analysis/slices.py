@@ -30,10 +30,12 @@ def slices(rows: Sequence[Row], traits: Traits) -> tuple[Slice, ...]:
         for name, mask in _parts(values):
             if LEAST <= mask.sum() < len(mask):
                 found.append(_slice(rows, table[:, mask], by, name))
+    # Bonferroni's, over every other row in every slice: the one that is ahead was looked for
     tests = len(found) * (len(rows) - 1)
-    return tuple(
-        each if each.p is None else replace(each, p=min(1.0, each.p * tests)) for each in found
-    )
+    for at, each in enumerate(found):
+        if each.p is not None:
+            found[at] = replace(each, p=min(1.0, each.p * tests))
+    return tuple(found)
 
 
 def _slice(rows: Sequence[Row], table: np.ndarray, by: str, name: str) -> Slice:
@@ -54,6 +56,7 @@ def _parts(values: Sequence[float] | Sequence[str]) -> Iterator[tuple[str, Mask]
         for name in sorted(set(known.tolist())):
             yield name, known == name
         return
+    # "lower" takes a value that there is, so that equal values stay in one slice
     low, high = np.quantile(known, [1 / 3, 2 / 3], method="lower")
     for mask in (known <= low, (known > low) & (known <= high), known > high):
         if mask.any():

@@ -37,34 +37,35 @@ def trade_off(rows: Sequence[Row]) -> TradeOff:
     tested on, as a reader of the table would.
     """
     frontier: list[Row] = []
-    for row in sorted(rows, key=lambda row: (row.bytes_per_document, -row.estimate.mean)):
-        if row.bytes_per_document > 0 and (
-            not frontier or row.estimate.mean > frontier[-1].estimate.mean
-        ):
+    sized = [row for row in rows if row.bytes_per_document > 0]
+    for row in sorted(sized, key=lambda row: (row.bytes_per_document, -row.estimate.mean)):
+        if not frontier or row.estimate.mean > frontier[-1].estimate.mean:
             frontier.append(row)
-    found = list(_at_bytes(rows, frontier)) + list(_at_milliseconds(rows))
-    corrected = iter(holm([p for each in found for p in each.p_holm]).tolist())
-    at_cost = [replace(each, p_holm=tuple(next(corrected) for _ in each.p_holm)) for each in found]
+    found: list[AtCost] = []
+    for limit in [row.bytes_per_document for row in frontier]:
+        fitting = [row for row in sized if row.bytes_per_document <= limit]
+        found += _best_each(fitting, "bytes", limit)
+    found += _at_milliseconds(rows)
+    # one correction over the tests at every cost
+    corrected = holm([p for each in found for p in each.p_holm]).tolist()
+    at_cost = []
+    for each in found:
+        own = tuple(corrected[: len(each.p_holm)])
+        corrected = corrected[len(own) :]
+        at_cost.append(replace(each, p_holm=own))
     return TradeOff(tuple(row.name for row in frontier), tuple(at_cost))
 
 
-def _at_bytes(rows: Sequence[Row], frontier: Sequence[Row]) -> Iterator[AtCost]:
-    for limit in [row.bytes_per_document for row in frontier]:
-        yield from _best_each(
-            [row for row in rows if 0 < row.bytes_per_document <= limit], "bytes", limit
-        )
-
-
 def _at_milliseconds(rows: Sequence[Row]) -> Iterator[AtCost]:
+    timed: list[tuple[float, Row]] = []
     slowest: dict[str, float] = {}
     for row in rows:
-        if row.query_milliseconds is not None:
-            slowest[row.model] = max(slowest.get(row.model, 0.0), row.query_milliseconds)
+        wait = row.query_milliseconds
+        if wait is not None:
+            timed.append((wait, row))
+            slowest[row.model] = max(slowest.get(row.model, 0.0), wait)
     for limit in sorted(slowest.values()):
-        timed = [row for row in rows if row.query_milliseconds is not None]
-        yield from _best_each(
-            [row for row in timed if (row.query_milliseconds or 0.0) <= limit], "ms", limit
-        )
+        yield from _best_each([row for wait, row in timed if wait <= limit], "ms", limit)
 
 
 def _best_each(fitting: Sequence[Row], unit: str, limit: float) -> Iterator[AtCost]:
@@ -77,13 +78,7 @@ def _best_each(fitting: Sequence[Row], unit: str, limit: float) -> Iterator[AtCo
     first, *others = best.values()
     if not others or not first.per_query:
         return
-    tests = [
-        mean_difference(np.array(first.per_query) - np.array(other.per_query)) for other in others
-    ]
-    yield AtCost(
-        unit,
-        limit,
-        tuple(row.name for row in best.values()),
-        tuple(difference for difference, _ in tests),
-        tuple(p for _, p in tests),
-    )
+    values = np.array(first.per_query)
+    tests = [mean_difference(values - np.array(other.per_query)) for other in others]
+    behind, p = zip(*tests, strict=True)
+    yield AtCost(unit, limit, tuple(row.name for row in best.values()), behind, p)

@@ -18,12 +18,14 @@ def script(text: str) -> str:
     """The script of most of its letters, as Unicode calls it: Latin, Cyrillic, Cjk; "none" without
     letters.
     """
-    found = Counter(
-        unicodedata.name(character, "unknown").split()[0].title()
-        for character in text
-        if character.isalpha()
-    )
-    return found.most_common(1)[0][0] if found else "none"
+    found = Counter[str]()
+    for character in filter(str.isalpha, text):
+        # a letter's name begins with its script: LATIN SMALL LETTER A
+        found[unicodedata.name(character, "unknown").split()[0]] += 1
+    if not found:
+        return "none"
+    ((name, _),) = found.most_common(1)
+    return name.title()
 
 
 def overlap(query: str, documents: Sequence[str]) -> float:

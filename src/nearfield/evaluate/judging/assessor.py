@@ -19,7 +19,10 @@ class Assessor:
     def __init__(
         self, items: Sequence[Pooled], judgements: Judgements, judge: str, *, highest: int = 1
     ) -> None:
-        self.items, self.judgements, self.judge, self.highest = items, judgements, judge, highest
+        self.items = items
+        self.judgements = judgements
+        self.judge = judge
+        self.highest = highest
         self._made: list[int] = []
         self._lock = Lock()
 
@@ -29,18 +32,25 @@ class Assessor:
 
     def next(self) -> dict[str, Any]:
         """The first item that is not judged, as `shown`."""
-        rows = (at for at, item in enumerate(self.items) if self.grade(item) is None)
-        return self.shown(next(rows, None))
+        for at, item in enumerate(self.items):
+            if self.grade(item) is None:
+                return self.shown(at)
+        return self.shown(None)
 
     def shown(self, at: int | None) -> dict[str, Any]:
         """The item at `at`, None for none, with its grade, and how much is done of all."""
         done = sum(self.grade(item) is not None for item in self.items)
-        facts = {"item": at, "done": done, "of": len(self.items), "highest": self.highest}
+        facts: dict[str, Any] = {
+            "item": at,
+            "done": done,
+            "of": len(self.items),
+            "highest": self.highest,
+        }
         if at is None:
             return facts
         item = self.items[at]
-        texts = {"query": item.query_text, "title": item.title, "text": item.text}
-        return facts | texts | {"grade": self.grade(item)}
+        facts |= {"query": item.query_text, "title": item.title, "text": item.text}
+        return facts | {"grade": self.grade(item)}
 
     def judged(self, at: int, relevance: int) -> dict[str, Any]:
         """Keep a grade of the item at `at`, and give the next. Raises InputError for a place and a
@@ -56,8 +66,10 @@ class Assessor:
     def back(self) -> dict[str, Any]:
         """The item that was judged last, to be judged again; the one before it, asked again."""
         with self._lock:
-            at = self._made.pop() if self._made else None
-        return self.next() if at is None else self.shown(at)
+            if not self._made:
+                return self.next()
+            at = self._made.pop()
+        return self.shown(at)
 
 
 def _pair(item: Pooled) -> tuple[str, str]:

@@ -50,10 +50,10 @@ class ChatJudge:
 
     def _judge(self, assessor: Assessor, rows: Sequence[int]) -> int:
         chats = [self._chat(assessor, at) for at in rows]
-        vendor, model = self.client.vendor, self.client.address.model
-        tokens = self.client.counter.count(
-            ["\n".join(message["content"] for message in chat) for chat in chats]
-        )
+        vendor = self.client.vendor
+        model = self.client.address.model
+        texts = ["\n".join(message["content"] for message in chat) for chat in chats]
+        tokens = self.client.counter.count(texts)
 
         def request(part: Sequence[int]) -> tuple[str, dict[str, Any]]:
             return vendor.chat(model, chats[part[0]], WRITTEN)
@@ -78,7 +78,9 @@ class ChatJudge:
 
 def read_grade(content: Any, *, highest: int) -> tuple[int, str]:
     """The grade in an answer's text, and what is wrong with it, "" for nothing."""
-    numbers = _NUMBER.findall(content) if isinstance(content, str) else []
-    if len(numbers) != 1 or len(numbers[0]) > 4 or not 0 <= int(numbers[0]) <= highest:
-        return 0, f"is no number from 0 to {highest}"
-    return int(numbers[0]), ""
+    if isinstance(content, str):
+        numbers = _NUMBER.findall(content)
+        # digits without end, which a model may write, are no grade and slow to read
+        if len(numbers) == 1 and len(numbers[0]) <= 4 and 0 <= int(numbers[0]) <= highest:
+            return int(numbers[0]), ""
+    return 0, f"is no number from 0 to {highest}"

@@ -72,6 +72,7 @@ class Judgements:
                 line = _line(cells)
                 if not file.tell():
                     line = _line(COLUMNS) + line
+                # an editor may have left the last line without its end
                 elif os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
                     line = "\n" + line
                 file.write(line.encode())
@@ -84,13 +85,11 @@ class Judgements:
     def agreement(self) -> list[Agreement]:
         """That of each two judges with items in common."""
         found = []
-        for a, b in combinations(self.by_judge, 2):
-            shared = sorted(set(self.by_judge[a]) & set(self.by_judge[b]))
+        for (a, grades), (b, others) in combinations(self.by_judge.items(), 2):
+            shared = sorted(set(grades) & set(others))
             if shared:
-                one, other = (
-                    np.array([self.by_judge[judge][pair] for pair in shared], np.float64)
-                    for judge in (a, b)
-                )
+                one = np.array([grades[pair] for pair in shared], np.float64)
+                other = np.array([others[pair] for pair in shared], np.float64)
                 equal = float((one == other).mean())
                 found.append(Agreement(a, b, len(shared), equal, kappa(one, other)))
         return found
@@ -106,19 +105,19 @@ class Judgements:
                 f"{self.path}: has no judgement by {judge!r}; judges: {known}."
                 f"{nearest(judge, self.by_judge)}"
             )
-        for what, ids, at in (
-            ("query", set(collection.query_ids), 0),
-            ("document", set(collection.document_ids), 1),
-        ):
-            lost = next((pair[at] for pair in own if pair[at] not in ids), None)
+        queries = set(collection.query_ids)
+        documents = set(collection.document_ids)
+        rows = []
+        for (query, document), grade in own.items():
+            lost = None
+            if query not in queries:
+                lost = f"query {query!r}"
+            elif document not in documents:
+                lost = f"document {document!r}"
             if lost is not None:
-                raise InputError(
-                    f"{self.path}: judges {what} {lost!r}, which {collection.name} lacks"
-                )
-        rows = [
-            {"query": query, "document": document, "relevance": grade, "split": SPLIT}
-            for (query, document), grade in own.items()
-        ]
+                raise InputError(f"{self.path}: judges {lost}, which {collection.name} lacks")
+            row = {"query": query, "document": document, "relevance": grade, "split": SPLIT}
+            rows.append(row)
         return replace(collection, judgements=pa.Table.from_pylist(rows, schema=JUDGEMENTS))
 
     def _note(self, judge: str, pair: tuple[str, str], relevance: int) -> None:
@@ -133,8 +132,9 @@ def write_form(path: Path, items: Iterable[Pooled], judge: str) -> None:
         raise InputError("is there already and is not replaced; name another file", path=path)
     rows = [_line((*COLUMNS, *TEXTS))]
     for item in items:
-        texts = (" ".join(text.split()) for text in (item.query_text, item.whole))
-        rows.append(_line((item.query, item.document, "", judge, *texts)))
+        query = " ".join(item.query_text.split())
+        document = " ".join(item.whole.split())
+        rows.append(_line((item.query, item.document, "", judge, query, document)))
     write_text(path, "".join(rows))
 
 

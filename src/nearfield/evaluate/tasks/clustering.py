@@ -58,18 +58,16 @@ class Clustering(LabelledTask):
             sampled = LARGEST
         if sampled is not None:
             rows = generator.sample(range(len(texts)), min(sampled, len(texts)))
-            texts = LabelledTexts(
-                [texts.texts[row] for row in rows], [texts.labels[row] for row in rows]
-            )
+            labels = [texts.labels[row] for row in rows]
+            texts = LabelledTexts([texts.texts[row] for row in rows], labels)
         self.texts = texts
         self.parts = (texts.texts,)
         names = sorted(set(texts.labels))
         self.clusters = len(names)
         every = range(len(texts))
         size = self.size or len(texts)
-        self.drawn = np.array(
-            [generator.choices(every, k=size) for _ in range(self.draws)], np.int64
-        )
+        drawn = [generator.choices(every, k=size) for _ in range(self.draws)]
+        self.drawn = np.array(drawn, np.int64)
         self.statistic = VMeasure(numbered(texts.labels, names), self.drawn)
 
     def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:

@@ -37,16 +37,18 @@ class ImageToText(EncodedTask):
 
     def __init__(self, split: Split) -> None:
         collection = split.collection
-        self.collection, self.split = collection.name, split.name
+        self.collection = collection.name
+        self.split = split.name
         self.where = f"{self.collection} / {self.split}"
         own: dict[str, list[int]] = {}
         for row, grades in enumerate(split.relevance.values()):
             for document, grade in grades.items():
                 if grade > 0:
                     own.setdefault(document, []).append(row)
-        places = collection.document_positions([*own])
-        here = np.flatnonzero(places >= 0)
+        # a judged document may not be in the collection
         keys = list(own)
+        places = collection.document_positions(keys)
+        here = np.flatnonzero(places >= 0)
         self.item_ids = tuple(keys[at] for at in here)
         self.own = [own[key] for key in self.item_ids]
         self.queries = split.query_texts
@@ -80,7 +82,7 @@ class ImageToText(EncodedTask):
         ranks: list[int] = []
         for start in range(0, len(self.own), _ROWS):
             rows = images[start : start + _ROWS].scores(captions)
-            own = self.own[start : start + _ROWS]
-            ranks += [int((row > row[at].max()).sum()) for row, at in zip(rows, own, strict=True)]
+            for row, own in zip(rows, self.own[start : start + _ROWS], strict=True):
+                ranks.append(int((row > row[own].max()).sum()))
         found = np.array(ranks)
         return {name: (found < int(name.partition("@")[2])).astype(float) for name in measures}

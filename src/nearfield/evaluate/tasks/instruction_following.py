@@ -9,7 +9,7 @@ import numpy as np
 
 from nearfield.data.evaluated.instructed import Instructed, open_instructed
 from nearfield.errors import InputError
-from nearfield.evaluate.task import Floats, Options, Task
+from nearfield.evaluate.task import Floats, Task
 from nearfield.evaluate.tasks.reranking import Reranking
 from nearfield.statistics.statistic import Mean
 
@@ -28,6 +28,7 @@ class InstructionFollowing(Reranking):
     item = "changed query"
     measures = ("p-MRR",)
     read = staticmethod(open_instructed)
+    made_of = Instructed
     statistic = Mean(low=-1.0)
     measure_named = Task.measure_named
 
@@ -36,14 +37,17 @@ class InstructionFollowing(Reranking):
         changes: list[tuple[str, str, list[str]]] = []
         for query, instructions in data.queries.items():
             (first, original), *others = instructions.items()
-            texts = dict.fromkeys(text for judged in instructions.values() for text in judged)
+            before = f"{query} {first}".strip()
+            relevant = [text for text, grade in original.items() if grade > 0]
+            candidates: dict[str, int] = {}
+            for judged in instructions.values():
+                candidates |= dict.fromkeys(judged, 0)
             for instruction, judged in others:
-                relevant = (text for text, grade in original.items() if grade > 0)
                 lost = [text for text in relevant if judged.get(text, 1) <= 0]
                 if lost:
-                    before = f"{query} {first}".strip()
                     after = f"{query} {instruction}".strip()
-                    asked |= dict.fromkeys((before, after), dict.fromkeys(texts, 0))
+                    asked[before] = candidates
+                    asked[after] = candidates
                     changes.append((before, after, lost))
         if not changes:
             raise InputError(
@@ -52,23 +56,18 @@ class InstructionFollowing(Reranking):
             )
         self.hold(data.name, data.source or data.name, asked)
         place = {query: at for at, query in enumerate(asked)}
-        self.changes = [
-            (place[before], place[after], [list(asked[after]).index(text) for text in lost])
-            for before, after, lost in changes
-        ]
+        self.changes = []
+        for before, after, lost in changes:
+            texts = list(asked[after])
+            places = [texts.index(text) for text in lost]
+            self.changes.append((place[before], place[after], places))
         self.item_ids = tuple(map(str, range(len(changes))))
-
-    @classmethod
-    def of(
-        cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
-    ) -> InstructionFollowing | None:
-        """On opened rows with instructions."""
-        return cls(data) if isinstance(data, Instructed) else None
 
     def measured(self, scores: Sequence[Any], measures: Sequence[str]) -> Mapping[str, Floats]:
         """p-MRR of each changed query."""
         ranks = []
         for (rows, _), each in zip(self.candidates, scores, strict=True):
+            # equal scores in the order of the texts, as `Reranking.measured` has them
             rank = np.empty(len(rows))
             rank[np.lexsort((rows, -each))] = np.arange(1, len(rows) + 1)
             ranks.append(rank)

@@ -57,10 +57,10 @@ class Reranking(EncodedTask):
         self.queries = list(found)
         documents = sorted({text for own in found.values() for text in own})
         place = {text: at for at, text in enumerate(documents)}
-        self.candidates = [
-            (np.array([place[text] for text in own]), np.array([*own.values()]))
-            for own in found.values()
-        ]
+        self.candidates = []  # of each query the rows of its documents, and their grades
+        for own in found.values():
+            rows = np.array([place[text] for text in own])
+            self.candidates.append((rows, np.array([*own.values()])))
         self.document_ids = tuple(map(str, range(len(documents))))
         self.documents = len(documents)
         self.item_ids = tuple(map(str, range(len(found))))
@@ -98,28 +98,29 @@ class Reranking(EncodedTask):
         bars: Bars = no_bars,
     ) -> list[Measured]:
         """Cross-encoders have one row each, whatever dims and storages are asked for."""
-        scorers = [model for model in models if _scores_pairs(model)]
         trust = OpenOptions(trust_remote_code=options.trust_remote_code)
-        opened = [
-            model if isinstance(model, PairScorer) else load_reranker(model, trust)
-            for model in scorers
-        ]
-        self.refuse_trained_on({each.name: each.trained_on for each in opened}, allow=allow)
-        others = [
-            Lexical.fit(self.texts, BagOfWords(model)) if model in LEXICAL else model
-            for model in models
-            if not _scores_pairs(model)
-        ]
-        rows = super().measure(others, measures, options, allow=allow, bars=bars) if others else []
-        return rows + [self._judged(scorer, measures, bars) for scorer in opened]
+        scorers = []
+        others: list[Any] = []
+        for model in models:
+            if isinstance(model, PairScorer):
+                scorers.append(model)
+            elif _is_reranker(model):
+                scorers.append(load_reranker(model, trust))
+            elif model in LEXICAL:
+                others.append(Lexical.fit(self.texts, BagOfWords(model)))
+            else:
+                others.append(model)
+        self.refuse_trained_on({each.name: each.trained_on for each in scorers}, allow=allow)
+        rows = []
+        if others:
+            rows += super().measure(others, measures, options, allow=allow, bars=bars)
+        return rows + [self._judged(scorer, measures, bars) for scorer in scorers]
 
     def related(self, random: np.random.Generator) -> Related:
         """Queries and their positives."""
-        pairs = [
-            (at, row)
-            for at, (rows, grades) in enumerate(self.candidates)
-            for row in rows[grades > 0].tolist()
-        ]
+        pairs = []
+        for at, (rows, grades) in enumerate(self.candidates):
+            pairs += [(at, row) for row in rows[grades > 0].tolist()]
         known = set(pairs)
         return Related.drawn(
             (self.queries, self.texts),
@@ -133,22 +134,20 @@ class Reranking(EncodedTask):
     def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
         """Each query's measures of its candidates, by the similarity to it."""
         queries, documents = parts
-        scores = [
-            queries[at : at + 1].scores(documents[rows])[0]
-            for at, (rows, _) in enumerate(self.candidates)
-        ]
+        scores = []
+        for at, (rows, _) in enumerate(self.candidates):
+            scores.append(queries[at : at + 1].scores(documents[rows])[0])
         return self.measured(scores, measures)
 
     def _judged(self, scorer: PairScorer, measures: Sequence[str], bars: Bars) -> Measured:
+        lengths = [len(rows) for rows, _ in self.candidates]
         pairs: tuple[Positions, Positions] = (
-            np.concatenate(
-                [np.full(len(rows), at) for at, (rows, _) in enumerate(self.candidates)]
-            ),
+            np.repeat(np.arange(len(lengths)), lengths),
             np.concatenate([rows for rows, _ in self.candidates]),
         )
         with bars(f"scoring with {scorer.name}") as progress:
             scores = scorer.score_at(self.queries, self.texts, pairs, progress=progress)
-        ends = np.cumsum([len(rows) for rows, _ in self.candidates])[:-1]
+        ends = np.cumsum(lengths)[:-1]
         seen = int(scorer.trained_on.seen(self.queries).sum())
         found = self.measured(np.split(scores, ends), measures)
         return Measured(scorer.name, scorer.name, found, trained_on=seen)
@@ -163,7 +162,8 @@ class Reranking(EncodedTask):
         relevance = {}
         for at, ((rows, grades), each) in enumerate(zip(self.candidates, scores, strict=True)):
             order = np.lexsort((rows, -each))
-            ordered[at, : len(rows)], values[at, : len(rows)] = rows[order], each[order]
+            ordered[at, : len(rows)] = rows[order]
+            values[at, : len(rows)] = each[order]
             relevant = rows[grades > 0].tolist()
             relevance[self.item_ids[at]] = {self.document_ids[row]: 1 for row in relevant}
         ranking = Ranking(self.item_ids, self.document_ids, ordered, values)
@@ -187,8 +187,6 @@ def _candidates(pairs: Pairs) -> dict[str, dict[str, int]]:
     return {query: own for query, own in grades.items() if any(own.values())}
 
 
-def _scores_pairs(model: object) -> bool:
-    """Whether a model is a cross-encoder, by its folder, or a scorer of pairs that is open."""
-    if isinstance(model, str | Path):
-        return is_reranker(Path(ModelSpec.parse(model).name))
-    return isinstance(model, PairScorer)
+def _is_reranker(model: object) -> bool:
+    """Whether a model that is not open is a cross-encoder, by its folder."""
+    return isinstance(model, str | Path) and is_reranker(Path(ModelSpec.parse(model).name))

@@ -78,8 +78,9 @@ class Retrieval(Task):
         data = replace(data, keep_own=options.keep_own)
         split = judged_split(data, options.split, source or data.name, models=named)
         if options.run_folder is not None:
-            judged = (document for grades in split.relevance.values() for document in grades)
-            ids = [*data.document_ids, *judged]
+            ids = list(data.document_ids)
+            for grades in split.relevance.values():
+                ids += grades
             check_expressible(split.query_ids, ids, options.run_folder)
         return cls(split)
 
@@ -110,24 +111,19 @@ class Retrieval(Task):
 
     def traits(self) -> dict[str, list[float] | list[str]]:
         """Also the words that a query shares with a relevant document, and its group."""
-        split, found = self.asked, super().traits()
+        split = self.asked
+        found = super().traits()
         texts = split.collection.document_texts
         shared = []
         for query, grades in zip(split.query_texts, split.relevance.values(), strict=True):
             relevant = [document for document, grade in grades.items() if grade > 0]
             places = split.collection.document_positions(relevant)
             shared.append(overlap(query, [texts[int(at)] for at in places if at >= 0]))
-        groups = dict(
-            zip(
-                split.collection.query_ids,
-                split.collection.queries["group"].to_pylist(),
-                strict=True,
-            )
-        )
-        return found | {
-            "shared words": shared,
-            "group": [groups[query] or "none" for query in split.query_ids],
-        }
+        found["shared words"] = shared
+        names = split.collection.queries["group"].to_pylist()
+        groups = dict(zip(split.collection.query_ids, names, strict=True))
+        found["group"] = [groups[query] or "none" for query in split.query_ids]
+        return found
 
     def holes(self, measured: Measured, measure: str) -> Holes | None:
         """Of its ranking."""
@@ -141,14 +137,14 @@ class Retrieval(Task):
         """
         split = self.asked
         documents = split.collection
-        judged = [
-            (at, document)
-            for at, grades in enumerate(split.relevance.values())
-            for document, grade in grades.items()
-            if grade > 0
-        ]
-        places = documents.document_positions([document for _, document in judged])
-        pairs = np.column_stack([[at for at, _ in judged], places])[places >= 0]
+        asked = []
+        relevant = []
+        for at, grades in enumerate(split.relevance.values()):
+            own = [document for document, grade in grades.items() if grade > 0]
+            asked += [at] * len(own)
+            relevant += own
+        places = documents.document_positions(relevant)
+        pairs = np.column_stack([asked, places])[places >= 0]
         known = set(map(tuple, pairs.tolist()))
 
         def groups(rows: Positions) -> list[str]:
@@ -195,7 +191,7 @@ class Retrieval(Task):
         if TFIDF in lexical:
             encoders[TFIDF] = Lexical.fit(texts, BagOfWords(TFIDF))
         systems: list[System] = []
-        baseline = None
+        baseline = None  # which may be there to be fused alone
         shown = BM25 in lexical or (options.bm25 is not False and not all_images(texts))
         if shown or options.fuse:
             baseline = bm25_system(split, depth=depth)
@@ -282,12 +278,9 @@ def _own_documents(split: Split) -> list[str]:
 
 def _lost_judgements(split: Split) -> list[str]:
     """A line where the collection lacks relevant documents, which no system can find."""
-    judged = [
-        document
-        for grades in split.relevance.values()
-        for document, grade in grades.items()
-        if grade > 0
-    ]
+    judged = []
+    for grades in split.relevance.values():
+        judged += [document for document, grade in grades.items() if grade > 0]
     lost = int((np.asarray(split.collection.document_positions(judged)) < 0).sum())
     if not lost:
         return []

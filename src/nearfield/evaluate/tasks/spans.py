@@ -44,6 +44,7 @@ class Spans(Task):
     measures = ("R@10", "P@10", "R@1", "P@1")
     options: ClassVar[frozenset[str]] = Retrieval.options - {"split", "run_folder", "keep_own"}
     read = staticmethod(open_spans)
+    made_of = SpanData
     of_files = True
 
     def __init__(self, data: SpanData) -> None:
@@ -54,13 +55,6 @@ class Spans(Task):
         self.documents = len(data.documents)
         self.queries = list(data.queries)
         self.item_ids = tuple(map(str, range(len(self.queries))))
-
-    @classmethod
-    def of(
-        cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
-    ) -> Spans | None:
-        """On opened spans."""
-        return cls(data) if isinstance(data, SpanData) else None
 
     def measure_named(self, name: str) -> str:
         """Recall or precision at any k."""
@@ -94,6 +88,7 @@ class Spans(Task):
                 )
             else:
                 ways.setdefault(spec.chunking, []).append(spec.whole)
+        # how deep the retrieval looks; its own values are not used
         deepest = f"R@{max(map(cutoff, measures))}"
         found = []
         for chunking, asked in ways.items():
@@ -137,11 +132,10 @@ class Spans(Task):
         for found, wanted in zip(rows, self.data.queries.values(), strict=True):
             chunks = _characters([spans[row] for row in found.tolist() if row >= 0])
             answers = _characters(wanted)
-            shared = sum(
-                len(np.intersect1d(places, answers[document], assume_unique=True))
-                for document, places in chunks.items()
-                if document in answers
-            )
+            shared = 0
+            for document in chunks.keys() & answers.keys():
+                both = np.intersect1d(chunks[document], answers[document], assume_unique=True)
+                shared += len(both)
             of = answers if measure.startswith("R") else chunks
             values.append(shared / max(1, sum(map(len, of.values()))))
         return np.array(values)

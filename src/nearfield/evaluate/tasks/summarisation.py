@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from nearfield.data.evaluated.summaries import Summaries, open_summaries
 from nearfield.errors import InputError
 from nearfield.evaluate.encoded_task import EncodedTask
-from nearfield.evaluate.task import Floats, Options
+from nearfield.evaluate.task import Floats
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.statistics.correlation import PEARSON, SPEARMAN, Pearson, Spearman
 from nearfield.statistics.statistic import Mean
@@ -31,6 +30,7 @@ class Summarisation(EncodedTask):
     measures = (SPEARMAN, PEARSON)
     roles = ("similarity",)
     read = staticmethod(open_summaries)
+    made_of = Summaries
     statistic = Mean(low=-1.0)
 
     def __init__(self, data: Summaries) -> None:
@@ -49,13 +49,6 @@ class Summarisation(EncodedTask):
         self.item_ids = tuple(map(str, range(len(self.texts))))
         self.queries = human
         self.parts = (human, machine)
-
-    @classmethod
-    def of(
-        cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
-    ) -> Summarisation | None:
-        """On opened summaries."""
-        return cls(data) if isinstance(data, Summaries) else None
 
     def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
         """Each text's correlation."""

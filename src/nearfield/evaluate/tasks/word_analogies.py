@@ -44,7 +44,7 @@ class WordAnalogies(WordTask):
     takes = "a published test of word analogies"
     item = "question"
     measures = ("Accuracy",)
-    test = Analogies
+    made_of = Analogies
     unknown = "they count as wrong"
     read = staticmethod(read_analogies)
 
@@ -70,13 +70,15 @@ def word_analogies(
     right, known = answered(vectors, analogies, first=first, fold_case=fold_case, progress=progress)
     sections = []
     start = 0
-    for name, count in [*analogies.sections, (TOTAL, None)]:
-        rows = slice(0, None) if count is None else slice(start, start + count)
-        start += count or 0
-        unknown = int((~known[rows]).sum())
-        asked = int(known[rows].sum())
-        sections.append(SectionAccuracy(name, int(right[rows].sum()), asked, unknown))
-    return sections
+    for name, count in analogies.sections:
+        rows = slice(start, start + count)
+        sections.append(_section(name, right[rows], known[rows]))
+        start += count
+    return [*sections, _section(TOTAL, right, known)]
+
+
+def _section(name: str, right: Booleans, known: Booleans) -> SectionAccuracy:
+    return SectionAccuracy(name, int(right.sum()), int(known.sum()), int((~known).sum()))
 
 
 def answered(
@@ -121,6 +123,7 @@ def _answers(
     rows, barred = _barred(twins, questions[:, :3])
     best = np.full(len(questions), -np.inf, np.float32)
     place = np.zeros(len(questions), np.int64)
+    # a block of words against a block of questions at a time, the best of all blocks kept
     for first in range(0, len(known), _WORDS):
         block = unit(known.vectors[first : first + _WORDS].astype(np.float32))
         for start in range(0, len(questions), _QUESTIONS):
@@ -130,8 +133,9 @@ def _answers(
             scores[rows[low:high][here] - start, barred[low:high][here] - first] = -np.inf
             column = scores.argmax(1)
             top = scores[np.arange(len(scores)), column]
-            better = start + np.flatnonzero(top > best[start : start + len(scores)])
-            best[better], place[better] = top[better - start], first + column[better - start]
+            better = np.flatnonzero(top > best[start : start + len(scores)])
+            best[start + better] = top[better]
+            place[start + better] = first + column[better]
         progress(min(first + _WORDS, len(known)), len(known))
     return twins[place]
 
@@ -140,10 +144,11 @@ def _barred(twins: Positions, asked: Positions) -> tuple[Positions, Positions]:
     """What may not be an answer: rows of `asked: (n, 3)`, ascending, and the places of its words
     and of those alike but for case.
     """
+    # words alike but for case stand side by side in `order`, those of a word from low to high
     order = np.argsort(twins, kind="stable")
-    low, high = (
-        np.searchsorted(twins[order], asked.ravel(), side=side) for side in ("left", "right")
-    )
+    low = np.searchsorted(twins[order], asked.ravel(), side="left")
+    high = np.searchsorted(twins[order], asked.ravel(), side="right")
     counts = high - low
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return np.repeat(np.arange(asked.size) // 3, counts), order[np.repeat(low, counts) + within]
+    rows = np.repeat(np.arange(asked.size) // 3, counts)
+    return rows, order[np.repeat(low, counts) + within]

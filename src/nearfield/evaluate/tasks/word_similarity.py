@@ -27,7 +27,7 @@ class WordSimilarity(WordTask):
     takes = "a published test of word similarity"
     item = "pair"
     measures = (SPEARMAN,)
-    test = WordPairs
+    made_of = WordPairs
     unknown = "their similarity is 0"
     read = staticmethod(read_word_pairs)
 

@@ -24,7 +24,6 @@ class WordTask(Task):
     """
 
     of_files = True
-    test: ClassVar[type]
     unknown: ClassVar[str]
 
     def __init__(self, data: Any, source: str = "") -> None:
@@ -39,8 +38,8 @@ class WordTask(Task):
     def of(
         cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
     ) -> WordTask | None:
-        """On an opened test of its kind."""
-        if isinstance(data, cls.test):
+        """On an opened test of its kind, called as its file."""
+        if isinstance(data, cls.made_of):
             return cls(data, source)
         return None
 

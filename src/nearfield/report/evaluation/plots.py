@@ -108,8 +108,8 @@ def histograms(insides: Sequence[Inside]) -> Plot | None:
     for colour, inside in zip(SERIES, shown, strict=False):
         for shares, dash in ((inside.together, "solid"), (inside.apart, "dot")):
             curve = line(middles, shares[first:], color=colour, dash=dash)
-            name = {"name": safe(inside.model), "showlegend": dash == "solid"}
-            traces.append({**curve, **name})
+            curve |= {"name": safe(inside.model), "showlegend": dash == "solid"}
+            traces.append(curve)
     axes = {
         "xaxis": {**frame("cosine"), "range": [EDGES[first], 1.0]},
         "yaxis": {
@@ -135,10 +135,12 @@ def map_plot(shown: Map) -> Plot:
     traces = []
     for number, group in enumerate([*largest, None]):
         if group is None:
-            named, colour = "others", len(SERIES)
+            named = "others"
+            colour = len(SERIES)
             rows = [row for row, own in enumerate(shown.groups) if own not in largest]
         else:
-            named, colour = group or "documents", number
+            named = group or "documents"
+            colour = number
             rows = [row for row, own in enumerate(shown.groups) if own == group]
         if rows:
             places = [(shown.x[row], shown.y[row]) for row in rows]

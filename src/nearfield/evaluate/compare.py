@@ -71,6 +71,7 @@ def _compared(
 ) -> Comparison:
     _refuse_names([each.name for each in measured])
     items = len(task.item_ids)
+    # the first of the rows of a model counts
     seen = {each.model: each.trained_on for each in reversed(measured)}
     trained = refuse_trained_on(seen, items, where=task.where, allow=allow)
     main = measures[0]

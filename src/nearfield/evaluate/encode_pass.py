@@ -95,6 +95,7 @@ class EncodePass:
         documents = cut.of(self.documents).quantise(cut.storage)
         if not cut.rescore:
             return EncodeCut(self, cut.of(self.queries), exact_index(documents), (documents,))
+        # found by the short vectors, so that few are scored by the whole ones
         whole = cut.whole(self.documents).quantise(cut.rescore)
         index = Rescored(Exact.of(documents), whole)
         return EncodeCut(self, cut.whole(self.queries), index, (documents, whole))

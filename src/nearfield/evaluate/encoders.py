@@ -50,6 +50,7 @@ def row_names(models: Sequence[Any]) -> dict[str, Any]:
     """The models by their short names; those that share one by their whole specs."""
     found: dict[str, Any] = {}
     specs = [str(model) for model in models if isinstance(model, str | Path)]
+    # two folders may have the same last part: those keep their whole specs
     short = [ModelSpec.parse(spec).short for spec in dict.fromkeys(specs)]
     for model in models:
         if not isinstance(model, str | Path):

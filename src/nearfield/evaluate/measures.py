@@ -84,6 +84,7 @@ def score_ranking(
     names = tuple(dict.fromkeys(map(measure_name, measures)))
     depth = ranking.documents.shape[1]
     for name in names:
+        # a ranking of all documents is deep enough for any measure
         if depth < min(cutoff(name), len(ranking.document_ids)):
             raise InputError(
                 f"{name} looks at {cutoff(name)} results per query and the ranking "

@@ -103,6 +103,7 @@ def measure_prompts(
     for name, use in told.items():
         prefix = use.contract.prompt(DOCUMENT)
         question = use.contract.prompt(QUERY)
+        # uses that have a prompt in common share what was encoded with it
         if prefix not in made:
             part = part_of(progress, len(made), len(documents), name)
             made[prefix] = encode_documents(use, split, progress=part)

@@ -230,6 +230,7 @@ def cuts_of(
             f"{name}: {', '.join(storages)} scores again by vectors no larger than those that "
             "find; wanted larger ones, as binary+int8"
         )
+    # each dim with all of its storage types, as the options list them
     cuts = sorted(useful, key=lambda cut: asked.index(cut.dim) if asked else 0)
     short = dict.fromkeys(str(cut.dim) for cut in cuts if untrained(contract, cut))
     if short:

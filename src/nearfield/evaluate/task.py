@@ -55,6 +55,7 @@ class Options:
 
     def given(self) -> list[str]:
         """The names of those that differ from their defaults."""
+        # a default of a dataclass is an attribute of its class
         return [name for name, value in vars(self).items() if value != getattr(Options, name)]
 
 

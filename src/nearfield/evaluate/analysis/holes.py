@@ -29,6 +29,7 @@ def holes(
         new = [document for document in top if document not in judged]
         unjudged += len(new)
         found += len(top)
+        # the judgements as they would be, were all of these relevant
         filled[query] = {**judged, **dict.fromkeys(new, 1)}
     low = score_ranking(ranking, relevance, [measure])[measure].values
     high = score_ranking(ranking, filled, [measure])[measure].values

@@ -133,6 +133,7 @@ def _attributed(
         query = related.queries[at]
         asked = Asked(encoder, query, queries[[at]])
         scores = asked.embeddings.scores(documents)[0].copy()
+        # what belongs to the query is no example of what does not
         scores[[related.belong(at, row) for row in range(len(scores))]] = -np.inf
         shown = [(known[at][0], True)]
         closest = int(scores.argmax())

@@ -44,6 +44,7 @@ def _slice(rows: Sequence[Row], table: np.ndarray, by: str, name: str) -> Slice:
     named = {rows[at].name: float(means[at]) for at in order}
     here = Slice(by, name, table.shape[1], named)
     first = int(order[0])
+    # rows are best first, so row 0 is the best of all
     if means[first] <= means[0]:
         return here
     ahead, p = mean_difference(table[first] - table[0])

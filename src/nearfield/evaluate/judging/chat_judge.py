@@ -64,6 +64,7 @@ class ChatJudge:
 
         check = partial(read_grade, highest=assessor.highest)
         wanted = Wanted("judge", tokens, request, vendor.said, check, written=WRITTEN)
+        # each chat in a request of its own
         bad = self.client.gather(wanted, [[place] for place in range(len(rows))], received)
         return len(bad.refused) + len(bad.wrong)
 

@@ -69,6 +69,7 @@ def pool(
                 found[name].setdefault(hit.id, one)
     items = []
     for name in names:
+        # by their ids first, so that the shuffled order does not tell the order of the models
         own = [found[name][key] for key in sorted(found[name])]
         items += [own[at] for at in random.permutation(len(own))]
     return items

@@ -35,6 +35,7 @@ class Bitext(PairTask):
         first, second = parts
         count = len(first)
         rows = max(1, _CELLS // count)
+        # a block of rows at a time: all similarities of a large set do not fit into memory
         nearest = np.concatenate(
             [first[at : at + rows].scores(second).argmax(1) for at in range(0, count, rows)]
         )

@@ -49,6 +49,7 @@ class Classification(LabelledTask):
                 "needs two at least"
             )
         drawn = self._drawn(train.labels)
+        # a draw then holds places among the texts that are used
         used = np.unique(np.concatenate(drawn))
         self.rows = [np.searchsorted(used, rows) for rows in drawn]
         chosen = used.tolist()

@@ -9,7 +9,7 @@ import numpy as np
 
 from nearfield.data.evaluated.instructed import Instructed, open_instructed
 from nearfield.errors import InputError
-from nearfield.evaluate.task import Floats, Task
+from nearfield.evaluate.task import Floats, Options, Task
 from nearfield.evaluate.tasks.reranking import Reranking
 from nearfield.statistics.statistic import Mean
 
@@ -28,7 +28,6 @@ class InstructionFollowing(Reranking):
     item = "changed query"
     measures = ("p-MRR",)
     read = staticmethod(open_instructed)
-    made_of = Instructed
     statistic = Mean(low=-1.0)
     measure_named = Task.measure_named
 
@@ -62,6 +61,13 @@ class InstructionFollowing(Reranking):
             places = [texts.index(text) for text in lost]
             self.changes.append((place[before], place[after], places))
         self.item_ids = tuple(map(str, range(len(changes))))
+
+    @classmethod
+    def of(
+        cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
+    ) -> InstructionFollowing | None:
+        """On opened rows with instructions."""
+        return cls(data) if isinstance(data, Instructed) else None
 
     def measured(self, scores: Sequence[Any], measures: Sequence[str]) -> Mapping[str, Floats]:
         """p-MRR of each changed query."""

@@ -120,6 +120,7 @@ class Spans(Task):
         for at, (query, wanted) in enumerate(self.data.queries.items()):
             writer.query(f"q{at}", query)
             for answer in wanted:
+                # a chunk is relevant where it holds any character of an answer
                 for row in rows[answer.document]:
                     if spans[row].start < answer.end and answer.start < spans[row].end:
                         writer.judgement(f"q{at}", str(row), 1, _SPLIT)

@@ -49,6 +49,7 @@ class ZeroShot(LabelledTask):
             each = unit(dense.floats()).reshape(-1, len(self.templates), dense.dim)
             labels = replace(dense, vectors=each.mean(1), storage="float32", ranges=None)
         scores = texts.scores(labels)
+        # (n, labels) against each text's own label, ties in favour of it
         own = scores[np.arange(len(texts)), self.gold]
         found = {
             "Accuracy": scores.argmax(1) == self.gold,

@@ -62,6 +62,7 @@ class Split:
         then queries and documents were only numbered alike.
         """
         own = self.collection.document_positions(self.query_ids)
+        # `relevance` has documents by their ids: the query's id asks for its own document
         relevant = [self.relevance[key].get(key, 0) > 0 for key in self.query_ids]
         return np.where(relevant, -1, own)
 

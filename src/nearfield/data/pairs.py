@@ -49,6 +49,7 @@ class Pairs:
 
     def __post_init__(self) -> None:
         table = self.table
+        # the two columns that a table from elsewhere may lack
         for column in (PAIRS.field("negatives"), PAIRS.field("score")):
             if column.name not in table.column_names:
                 table = table.append_column(column, pa.nulls(len(table), column.type))
@@ -63,7 +64,7 @@ class Pairs:
                 f"{self.called}: {scores.null_count} of {len(scores)} pairs "
                 "have no score; score all or none"
             )
-        if not pc.all(pc.is_finite(scores)).as_py() and self.scored:
+        if self.scored and not pc.all(pc.is_finite(scores)).as_py():
             raise CollectionError(f"{self.called}: a score is not a finite number")
 
     def __len__(self) -> int:

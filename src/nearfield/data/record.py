@@ -104,7 +104,7 @@ class Record:
             value = int(value)  # as tables store whole numbers beside missing ones
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
-        if isinstance(value, bytes):  # a text, in files of old writers of Parquet
+        if isinstance(value, bytes):  # a text, in Parquet of old writers, which did not mark them
             with contextlib.suppress(UnicodeDecodeError):
                 value = value.decode()
         if not isinstance(value, str):

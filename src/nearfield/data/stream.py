@@ -144,6 +144,7 @@ def _row_of(field: str) -> Callable[[Record], Row]:
     def row(record: Record) -> Row:
         text = record.text(field)
         for name in IDS:
+            # an id that is asked for as the text is none
             if name != field and record.values.get(name) is not None:
                 return Row(record.line, record.text(name), text)
         return Row(record.line, str(record.line), text)

@@ -135,7 +135,7 @@ def write_word_folder(
 
     write_rows(file, "embeddings", vectors())
     words = _once(pa.chunked_array(chunks, pa.string()), file)
-    unknown = UNKNOWN
+    unknown = UNKNOWN  # under a name that no word of the file has
     while pc.is_in(pa.scalar(unknown), value_set=words).as_py():
         unknown += "_"
     lower = bool(pc.all(pc.equal(pc.utf8_lower(words), words)).as_py())

@@ -135,13 +135,14 @@ def _joined(parts: Sequence[Span], counted: _Counted, size: int, overlap: int) -
     first = last = 0  # the parts of a span: up to `last`, which is not in it
     while last < len(parts):
         start = parts[first][0]
-        last += 1
+        last += 1  # one part always, even where it is over the size by itself
         while last < len(parts) and counted(start, parts[last][1]) <= size:
             last += 1
         end = parts[last - 1][1]
         spans.append((start, end))
         first += 1
-        # the next span has the part after this one, whatever it repeats of it
+        # The next span begins with the first part that it may repeat; with it there must be room
+        # for a new one, so that each span goes further than the one before.
         while last < len(parts) and first < last:
             repeated = counted(parts[first][0], end)
             whole = counted(parts[first][0], parts[last][1])

@@ -81,15 +81,16 @@ def queries_without_positive(subject: Subject) -> Found | None:
     answered[judged.answered] = True
     if answered.all():
         return None
-    touched = np.zeros(count, dtype=bool)
-    touched[judged.query[judged.query >= 0]] = True
-    refused = np.flatnonzero(touched & ~answered)
+    # worse than none are judgements that found nothing: somebody looked, or the grades are wrong
+    looked_for = np.zeros(count, dtype=bool)
+    looked_for[judged.query[judged.query >= 0]] = True
+    in_vain = np.flatnonzero(looked_for & ~answered)
     severity = NOTE
     row = int(np.flatnonzero(~answered)[0])
     has = "no judgement"
-    if len(refused):
+    if len(in_vain):
         severity = WARNING
-        row = int(refused[0])
+        row = int(in_vain[0])
         has = "judgements, none above 0"
     if not answered.any():
         severity = ERROR
@@ -107,6 +108,7 @@ def one_positive(subject: Subject) -> Found | None:
     tell it from.
     """
     if isinstance(subject.data, Pairs):
+        # scores, or negatives beside it, are something to learn from all the same
         negatives = pc.list_value_length(subject.data.table["negatives"])
         if subject.data.scored or pc.any(pc.greater(negatives, 0)).as_py():
             return None

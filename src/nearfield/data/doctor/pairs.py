@@ -44,6 +44,8 @@ def duplicate_pairs(subject: Subject) -> Found | None:
 @check(PAIRS, ALL, fix="keep one of each pair of rows that say the same")
 def near_duplicate_pairs(subject: Subject) -> Found | None:
     """Rows whose query and whose positive are both nearly those of an earlier row."""
+    # candidates by both texts as one, then each side by its own threshold: searching each side
+    # alone would find all rows of one template, or of one document
     rows = np.unique(first_of_each(_row_keys(subject)))
     joined = [f"{subject.queries[int(row)]} {subject.documents[int(row)]}" for row in rows]
     near = near_duplicates(joined, threshold=_JOINED_THRESHOLD, sizes=DOCUMENT_RUNS)

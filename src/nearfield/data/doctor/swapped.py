@@ -150,6 +150,7 @@ def _corpus_points(subject: Subject) -> float:
 def _labels(subject: Subject, documents: Positions, queries: Positions) -> bool:
     """Whether the documents are class names: short, few, and one for each query."""
     judged = subject.judged
+    # a query with several positives, as in search, has no class
     distinct = len(np.unique(subject.document_keys[documents]))
     if distinct > _LABEL_SHARE * len(queries) or judged.positive.sum() > len(queries):
         return False

@@ -87,6 +87,7 @@ def _span(record: Record, snippet: Any, documents: Mapping[str, str]) -> Span:
     if name not in documents:
         raise record.error(f"file_path is {name[:80]!r}, which is no text of {CORPUS}/")
     places = _listed(snippet.get("span"))
+    # by type and not isinstance, for which true is a whole number
     if not all(type(place) is int for place in places) or len(places) != 2:
         raise record.error(f"span is {snippet.get('span')!r}; wanted [start, end] in characters")
     start, end = places

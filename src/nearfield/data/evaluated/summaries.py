@@ -16,14 +16,14 @@ from nearfield.data.readers.column_names import by_plain_name, first_called
 from nearfield.data.record import Record
 from nearfield.errors import InputError
 
+# a list of numbers in a cell: JSON puts commas between, numpy blanks
 _NUMBERS = re.compile(r"\s*\[([\d\s.,eE+-]*)\]\s*")
-
+# the columns of SummEval, as MTEB reads it, and what else they are called, as `plain` gives it
 _NAMES = {
     "human_summaries": ("humansummaries", "humansummary", "referencesummary", "reference"),
     "machine_summaries": ("machinesummaries", "machinesummary", "modelsummary", "summary"),
     "relevance": ("relevance", "score", "rating"),
 }
-"""The columns of SummEval, as MTEB reads it, and what else they are called, as `plain` gives it."""
 _WANTED = ", ".join(_NAMES)
 
 

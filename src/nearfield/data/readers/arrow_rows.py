@@ -42,6 +42,7 @@ def column_names(schema: pa.Schema, rows: Rows) -> list[str]:
 
 
 def _holds_objects(kind: pa.DataType) -> bool:
+    """Whether it is of objects, or of lists of them at any depth."""
     while pa.types.is_list(kind) or pa.types.is_large_list(kind):
         kind = kind.value_type
     return bool(pa.types.is_struct(kind))
@@ -74,6 +75,7 @@ def _values(batch: pa.RecordBatch, place: Place, before: int) -> list[dict[str, 
     try:
         return list(batch.to_pylist())
     except (ValueError, OverflowError) as error:
+        # one row at a time, to name the one that is wrong
         for at in range(len(batch)):
             try:
                 batch.slice(at, 1).to_pylist()

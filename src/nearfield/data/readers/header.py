@@ -21,6 +21,7 @@ def header_at(rows: Sequence[Sequence[str]], options: DataOptions) -> int | None
     """
     for at, row in enumerate(rows[:BEFORE]):
         names = [name.strip(BLANKS) for name in row]
+        # a single cell below the first row is of a preamble; a first row may name one column
         if at and sum(map(bool, names)) < 2:
             continue
         try:
@@ -37,6 +38,7 @@ def header_names(row: Sequence[str], place: Place, options: DataOptions) -> tupl
     """
     names = [name.strip(BLANKS) for name in row]
     stated = options.columns().values()
+    # a column may be called 1, and is then meant by that
     if stated and all(name.isdecimal() and name not in names for name in stated):
         return [str(number) for number in range(1, len(row) + 1)], False
     check_names(numbered(names), place)

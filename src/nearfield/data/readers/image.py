@@ -107,7 +107,7 @@ def _upright_rgb(image: Image, where: str) -> Image:
     if image.width * image.height > MOST_PIXELS:
         raise _too_large(where, f"{image.width:,} x {image.height:,}")
     upright: Image = operations.exif_transpose(image)
-    if upright.mode.startswith("I"):
+    if upright.mode.startswith("I"):  # 16 bits: pillow's I;16, or I of 32
         upright = _of_array(np.clip(np.asarray(upright), 0, 65535).astype(np.uint16), where)
     if upright.mode == "F":
         raise InputError("has floating-point pixels, whose range is unknown", path=where)

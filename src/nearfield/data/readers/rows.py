@@ -89,6 +89,7 @@ class Rows(ABC):
 
     def used(self) -> list[str]:
         """The columns that have a meaning; none as long as that is not known."""
+        # where `cached_property` keeps it: asking for it here would go in a circle
         layout: Columns | None = vars(self).get("layout")
         return [] if layout is None else layout.names()
 
@@ -201,8 +202,8 @@ def described(rows: Rows) -> Table:
 
 
 def unused_columns(rows: Rows) -> Unused | None:
-    """The columns that could be of a pair and are not used, which the log says; None where there
-    are none.
+    """The columns that could be of a pair and are not used, which are logged; None where there are
+    none.
     """
     names = rows.names()
     columns = rows.layout

@@ -54,6 +54,7 @@ def _without_header(path: Path, rows: Fields) -> Fields:
         if position == 0:
             if [field.lower().replace("_", "-") for field in fields] == _HEADER:
                 continue
+            # three words and no number: a header of other names, which would be a judgement
             whole = any(field.lstrip("+-").isdigit() for field in fields[1:])
             if len(fields) == 3 and not whole:
                 raise InputError(

@@ -57,10 +57,12 @@ def frame_rows(given: Any, split: str, options: DataOptions) -> FrameRows | None
 
 def _table(given: Any) -> pa.Table | None:
     library = type(given).__module__.partition(".")[0]
+    # its own table has all rows, whichever of them the data set was filtered to
     if library == "datasets" and hasattr(given, "with_format"):
         return given.with_format("arrow")[:]
+    # pandas gives the stream from 2.2 on; pyarrow reads older frames by itself
     if library == "pandas" or hasattr(given, "__arrow_c_stream__"):
         return pa.table(given)
-    if hasattr(given, "to_arrow"):
+    if hasattr(given, "to_arrow"):  # older polars
         return given.to_arrow()
     return None

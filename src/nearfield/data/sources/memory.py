@@ -93,7 +93,7 @@ def _is_list(given: object, kinds: Any = _DOCUMENTS | Mapping) -> TypeGuard[Sequ
     """Whether it is a sequence, not empty, of documents or dicts, by its first item."""
     if not isinstance(given, Sequence) or isinstance(given, str | bytes) or not given:
         return False
-    return isinstance(given[0], kinds)
+    return isinstance(given[0], kinds)  # the others are looked at when they are read
 
 
 MEMORY = Kind(

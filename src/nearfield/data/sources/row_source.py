@@ -61,7 +61,9 @@ class RowSource(Source):
         return found
 
     def _write(self, writer: CollectionWriter) -> bool:
-        links = own_links(self.tables[0]) if len(self.tables) == 1 else None
+        links = None
+        if len(self.tables) == 1:
+            links = own_links(self.tables[0])
         if links is None:
             return write_collection(self.tables, writer)
         write_links(links, writer)
@@ -112,6 +114,7 @@ class RowSource(Source):
         """Documents that have ids, as they are read; other rows go through a collection."""
         if self._field:
             return field_stream(self.tables[0], self._field, name=PurePath(self.place).name)
+        # without ids of their own, equal texts are one document, which only a collection knows
         if len(self.tables) == 1 and role != QUERY:
             columns = self.tables[0].layout
             if not columns.paired and columns.id is not None:

@@ -107,7 +107,8 @@ class _Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.body: list[str] = []
         self.title: list[str] = []
-        self._unseen: Counter[str] = Counter()  # open elements whose text nobody sees
+        # open elements whose text nobody sees; counted and not stacked, as pages leave some open
+        self._unseen: Counter[str] = Counter()
         self._in_title = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -85,7 +85,7 @@ class Delimited(RowFile):
         elif stated:
             dialects = [_Dialect(stated[1], stated=True)]
         else:
-            # of two that divide the rows as well, the first wins
+            # of two that divide the rows equally well, the first wins
             preferred = "\t" if ".tsv" in self.path.name.lower() else ","
             order = sorted(SEPARATORS, key=lambda separator: separator != preferred)
             dialects = [_Dialect(separator) for separator in order if separator in first]

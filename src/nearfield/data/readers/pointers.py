@@ -75,8 +75,8 @@ def _keys(target: Rows) -> dict[str, set[str]]:
 
 
 def _within(cells: Sequence[str], ids: set[str]) -> bool:
-    """Whether all cells that are not empty are ids; 1 to 5 of a rating are, of most tables, and
-    repeat.
+    """Whether all cells that are not empty are ids. A rating's 1 to 5 are ids of most tables, too,
+    but repeat.
     """
     given = list(filter(None, map(plain_id, cells)))
     distinct = set(given)

@@ -57,7 +57,7 @@ def frame_rows(given: Any, split: str, options: DataOptions) -> FrameRows | None
 
 def _table(given: Any) -> pa.Table | None:
     library = type(given).__module__.partition(".")[0]
-    # its own table has all rows, whichever of them the data set was filtered to
+    # the table behind a data set has all rows, also those that were filtered out of it
     if library == "datasets" and hasattr(given, "with_format"):
         return given.with_format("arrow")[:]
     # pandas gives the stream from 2.2 on; pyarrow reads older frames by itself

@@ -56,7 +56,7 @@ def write_links(links: Links, writer: CollectionWriter) -> None:
     """
     to = links.documents
     for record in to.target:
-        # of a table that points at itself, as a thread's answers at its question
+        # in a table that points at itself, as a question does at its answer's row
         other = id_in(record, to.column) not in ("", id_in(record, to.key))
         if to.source is not to.target or not other:
             text = record.joined(links.columns.text)

@@ -76,13 +76,6 @@ def test_saved_and_opened_they_are_the_same(tmp_path: Path) -> None:
     assert opened.table.to_pylist() == pairs.table.to_pylist()
 
 
-def test_batches_hold_all_rows_in_order() -> None:
-    pairs = Pairs.from_table(table(10))
-    batches = list(pairs.batches(4))
-    assert [len(batch) for batch in batches] == [4, 4, 2]
-    assert pa.Table.from_batches(batches).to_pylist() == pairs.table.to_pylist()
-
-
 def test_the_fingerprint_sees_which_row_a_negative_is_of() -> None:
     one = Pairs.from_table(table(2, negatives=[["a", "b"], []]))
     two = Pairs.from_table(table(2, negatives=[["a"], ["b"]]))

@@ -28,6 +28,7 @@ from nearfield.types.data_options import NONE, DataOptions
 # names of lists: a cell that looks like a printed one is one
 PRINTED = frozenset({"negatives", "hardnegatives", "neg", "pos"})
 _SHOWN = 8  # names in an error
+_LONGEST = 80  # characters of names in an error
 _TABLES = (".csv", ".tsv")  # formats whose header may have been forgotten
 _MEANING = {"document": "positive", "negative": "negatives"}  # of an option
 _TEXTS = ("query", "positive", "text")
@@ -326,11 +327,11 @@ def _check_meanings(names: Iterable[str], place: Place) -> None:
         seen[key] = name
 
 
-def shortened(names: Iterable[str], *, most: int = 80) -> str:
-    """Names with commas between, cut to `most` characters: what should be a header may be a row of
-    long texts.
+def shortened(names: Iterable[str]) -> str:
+    """Names with commas between, cut to 80 characters: what should be a header may be a row of long
+    texts.
     """
     text = " ".join(", ".join(names).split())
-    if len(text) > most:
-        text = f"{text[: most - 1]}…"
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST - 1]}…"
     return text

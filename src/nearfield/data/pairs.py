@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nearfield.data.arrow import ROWS, conform, digest, open_table, write_table
+from nearfield.data.arrow import conform, digest, open_table, write_table
 from nearfield.data.columns import Unused
 from nearfield.data.manifest import check_tables, read_manifest, write_manifest
 from nearfield.data.texts import Texts
@@ -94,10 +93,6 @@ class Pairs:
     def fingerprint(self) -> str:
         """SHA-256, in hex, over the rows in order; the name does not matter."""
         return hashlib.sha256(digest(self.table).encode()).hexdigest()
-
-    def batches(self, size: int = ROWS) -> Iterator[pa.RecordBatch]:
-        """The rows in order, at most `size` at a time, without a copy of the table."""
-        yield from self.table.to_batches(max_chunksize=size)
 
     @classmethod
     def from_table(cls, table: pa.Table, *, name: str = "pairs") -> Pairs:

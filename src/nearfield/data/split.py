@@ -20,6 +20,7 @@ from nearfield.types.arrays import Mask
 
 FRACTIONS = {"train": 0.7, "dev": 0.1, "test": 0.2}
 """What a source is cut into where nothing else is asked for."""
+_MOVED = 0.2  # of the train queries, at most, to make a dev larger
 
 
 def split_by_group(
@@ -69,20 +70,18 @@ def with_dev(collection: Collection, *, fraction: float, seed: int = 0) -> Colle
     return _cut(collection, in_train, {"train": 1 - fraction, "dev": fraction}, seed=seed)
 
 
-def with_larger_dev(
-    collection: Collection, *, enough: int, share: float = 0.2, seed: int = 0
-) -> Collection:
+def with_larger_dev(collection: Collection, *, enough: int, seed: int = 0) -> Collection:
     """The collection with groups of `train` queries moved into `dev`, until that has `enough`
-    queries or a `share` of train is moved.
+    queries or a fifth of train is moved.
 
     A group, as in `split_by_group`, moves whole or stays, so that nothing of dev is left in train.
     """
     train = set(collection.split("train").query_ids)
     dev = collection.split("dev").query_ids
-    room = min(enough - len(dev), int(share * len(train)))
+    room = min(enough - len(dev), int(_MOVED * len(train)))
     in_train = np.asarray(pc.equal(collection.judgements["split"], "train"))
     judged = collection.judgements.filter(pa.array(in_train))
-    groups = components_of(collection, judged, {"train": 1 - share, "dev": share})
+    groups = components_of(collection, judged, {"train": 1 - _MOVED, "dev": _MOVED})
     moved: dict[str, str] = {}
     for group in sorted(groups, key=lambda queries: _seeded(queries, seed)):
         size = len(train.intersection(group))  # those with a relevant document

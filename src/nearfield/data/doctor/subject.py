@@ -30,6 +30,7 @@ from nearfield.types.arrays import Floats, Integers, Mask, Positions
 from nearfield.types.contract import Contract
 
 _MADE = re.compile(r"[0-9a-f]{16}")  # the id of a text that had none, see `made_id`
+_SHOWN = 80  # characters of a text in an example
 First = Callable[[Sequence[str], Sequence[str]], Positions]
 """`first(documents, queries)`: (queries,) the position of the document that words alone rank first,
 -1 where they find none.
@@ -219,11 +220,11 @@ def _shown(name: str, text: str) -> str:
     return name if name.endswith(text) else f"{name} {text}"
 
 
-def shorten(text: str, characters: int = 80) -> str:
+def shorten(text: str) -> str:
     """The start of `text` on one line, in quotation marks."""
     line = " ".join(text.split())
-    if len(line) > characters:
-        line = line[: characters - 1].rstrip() + "…"
+    if len(line) > _SHOWN:
+        line = line[: _SHOWN - 1].rstrip() + "…"
     return f'"{line}"'
 
 

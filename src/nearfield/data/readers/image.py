@@ -58,21 +58,21 @@ def open_image(item: object, *, name: str = "") -> Image:
         raise InputError(f"is a damaged image: {first_line(error)}", path=where) from error
 
 
-def image_url(item: Path | bytes, *, name: str = "") -> str:
+def image_url(item: Path | bytes) -> str:
     """The data URL of an image file. Raises InputError as `open_image` does: it is decoded once."""
     content, where = _content(item)
-    open_image(content, name=name or where)
+    open_image(content, name=where)
     return data_url(content)
 
 
-def file_of(item: object, *, name: str = "") -> bytes:
+def file_of(item: object) -> bytes:
     """The file of an image, which is not decoded; an array and a PIL image become a PNG file.
     Raises InputError for anything that `open_image` does not take.
     """
     if isinstance(item, str | bytes | Path):
         return _content(item)[0]
     written = io.BytesIO()
-    open_image(item, name=name).save(written, "PNG")
+    open_image(item).save(written, "PNG")
     return written.getvalue()
 
 

@@ -64,7 +64,8 @@ def need(holds: bool, key: str, got: object, wanted: str) -> None:
 def check_fields(table: Any, under: str = "") -> None:
     """Raise RecipeError for a value of the table, or of one in it, that its field does not hold."""
     for part in dataclasses.fields(table):
-        name, value = f"{under}{part.name}", getattr(table, part.name)
+        name = f"{under}{part.name}"
+        value = getattr(table, part.name)
         if dataclasses.is_dataclass(value):
             check_fields(value, f"{name}.")
         elif "holds" in part.metadata:
@@ -88,7 +89,8 @@ def build(start: Any, facts: Mapping[str, Any], under: str = "") -> Any:
 
 
 def _value(default: Any, value: Any, key: str, part: Any = None) -> Any:
-    if dataclasses.is_dataclass(default) and not isinstance(default, type):
+    """`value` of `key`, which must be such as `default`, or of such as `part`."""
+    if dataclasses.is_dataclass(default):
         first = dataclasses.fields(default)[0]
         if isinstance(value, str) and isinstance(first.default, str):
             value = {first.name: value}  # a name alone stands for the table that begins with it
@@ -98,13 +100,13 @@ def _value(default: Any, value: Any, key: str, part: Any = None) -> Any:
     if isinstance(default, Mapping) and isinstance(value, Mapping):
         return {name: _value(part, each, f"{key}.{name}") for name, each in value.items()}
     if isinstance(default, tuple) and isinstance(value, list | tuple):
-        part = default[0] if part is None else part
+        # an empty default cannot say what it holds: its field's `part` does
+        if part is None:
+            part = default[0]
         return tuple(_value(part, element, f"{key}[{at}]") for at, element in enumerate(value))
-    if (
-        isinstance(default, float)
-        and isinstance(value, int | float)
-        and not isinstance(value, bool)
-    ):
+    # TOML writes 1.0 as 1, too; to Python, True is an int
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and isinstance(default, float):
         if not math.isfinite(value):
             raise RecipeError(f"{key} is {value}; wanted a finite number")
         return float(value)

@@ -271,23 +271,28 @@ class Recipe:
         self._check_distil()
         self._check_objective()
         self._check_data()
-        depth, skip = self.negatives.depth, self.negatives.skip
+        depth = self.negatives.depth
+        skip = self.negatives.skip
         wanted = f"0 or more and below negatives.depth ({depth})"
         need(0 <= skip < depth, "negatives.skip", skip, wanted)
         try:
-            object.__setattr__(self, "measure", measure_name(self.measure))
+            measure = measure_name(self.measure)
         except InputError as error:
             raise RecipeError(f"measure: {error}") from error
+        # the one spelling of a measure, so that ndcg@10 and nDCG@10 are the same run
+        object.__setattr__(self, "measure", measure)
         wanted = f"a cutoff of at most {DEPTH}"
-        need(cutoff(self.measure) <= DEPTH, "measure", self.measure, wanted)
+        need(cutoff(measure) <= DEPTH, "measure", measure, wanted)
 
     def _check_distil(self) -> None:
         asked = self.distil
-        wanted = "a teacher, which the other keys of [distil] are about"
-        need(bool(asked.teacher) or asked == Distil(), "distil.teacher", "empty", wanted)
+        if not asked.teacher:
+            wanted = "a teacher, which the other keys of [distil] are about"
+            need(asked == Distil(), "distil.teacher", "empty", wanted)
+            return
         count = self.negatives.per_query
         wanted = "at least 1: a teacher compares a query's documents"
-        need(not asked.teacher or count > 0, "negatives.per_query", count, wanted)
+        need(count > 0, "negatives.per_query", count, wanted)
 
     def _check_objective(self) -> None:
         asked = self.objective
@@ -295,29 +300,37 @@ class Recipe:
         fits = len(asked.dim_weights) in (0, len(asked.dims))
         need(fits, "objective.dim_weights", asked.dim_weights, wanted)
         wanted = "false beside lora, in stages and data sets; begin with what models rotate makes"
-        own = asked.rotate and (self.lora.rank or self.stages)
         inner: list[Any] = [*self.stages, *self.data.sets]
-        turned = own or any(each.objective.rotate for each in inner)
+        turned = any(each.objective.rotate for each in inner)
+        if asked.rotate and (self.lora.rank or self.stages):
+            turned = True
         need(not turned, "objective.rotate", "true", wanted)
         wanted = "0 beside objective.layer_weight: what is remembered was made by all layers"
         need(not (asked.memory and asked.layer_weight), "objective.memory", asked.memory, wanted)
         made = _objective(asked, "objective")
         guided = made is not None and bool(made.needs & GUIDED)
-        wanted = f"a model, which {asked.name} asks" if guided else "none: the objective asks none"
+        wanted = "none: the objective asks none"
+        if guided:
+            wanted = f"a model, which {asked.name} asks"
         need(guided == bool(asked.guide), "objective.guide", repr(asked.guide), wanted)
 
     def _check_data(self) -> None:
-        sets, asks = self.data.sets, bool(self.distil.teacher or self.objective.guide)
-        wanted = "at most one: a teacher or a guide is asked of one data set"
-        need(not asks or len(sets) < 2, "data.sets", len(sets), wanted)
+        sets = self.data.sets
+        if self.distil.teacher or self.objective.guide:
+            wanted = "at most one: a teacher or a guide is asked of one data set"
+            need(len(sets) < 2, "data.sets", len(sets), wanted)
         for at, each in enumerate(sets):
-            key, own = f"data.sets[{at}].objective", each.objective
+            key = f"data.sets[{at}].objective"
+            own = each.objective
             if own == ObjectiveChoice():
                 continue
             made = _objective(own, key)
-            alone = made is None or not (made.needs & GUIDED or made.learns(1, 1))
+            # what is learned beside the model is made once, by the recipe's own objective
+            beside = own.learn_temperature
+            if made is not None and (made.needs & GUIDED or made.learns(1, 1)):
+                beside = True
             wanted = "one that asks no guide and learns no weights beside the model"
-            need(alone and not own.learn_temperature, key, own.name, wanted)
+            need(not beside, key, own.name, wanted)
             wanted = "none: a data set alone takes that of the recipe"
             need(len(sets) > 1, key, own.name, wanted)
 
@@ -344,6 +357,7 @@ class Recipe:
         """The recipe of these keys and values, for the rest those of `start`, by default Recipe's
         own.
         """
+        # a stage's defaults are those of the recipe around it, which is therefore made first
         recipe: Recipe = build(start or cls(), _without_stages(facts))
         stages = facts.get("stages", ())
         if not isinstance(stages, list | tuple):
@@ -358,7 +372,8 @@ def default_recipe(kind: str) -> Recipe:
     The scores of a sparse and of a multi-vector model are sums, over terms or a query's tokens, and
     not cosines, so they are their own temperature; and a sparse one's terms cost something.
     """
-    made, recipe = EMBEDDINGS[kind], Recipe()
+    made = EMBEDDINGS[kind]
+    recipe = Recipe()
     if made.sums:
         recipe = replace(recipe, objective=ObjectiveChoice(temperature=1.0))
     if made.has_terms:
@@ -398,12 +413,13 @@ def refuse_what_the_kind_lacks(recipe: Recipe, contract: Contract) -> None:
     """Raise InputError where the recipe asks for what embeddings of the model's kind do not
     have.
     """
-    for dim in recipe.objective.dims:
+    made = EMBEDDINGS[contract.kind]
+    asked = recipe.objective
+    for dim in asked.dims:
         if dim > contract.dim:
             raise InputError(
                 f"objective.dims has {dim}; {contract.name} has {contract.dim} dimensions"
             )
-    made, asked = EMBEDDINGS[contract.kind], recipe.objective
     if asked.name in PRETRAINING:
         raise InputError(
             f"objective.name {asked.name} learns from texts alone: name it in one of [[stages]], "
@@ -418,7 +434,7 @@ def refuse_what_the_kind_lacks(recipe: Recipe, contract: Contract) -> None:
         "objective.spread is for dense vectors": asked.spread and not dense,
         "objective.memory is for dense vectors": asked.memory and not dense,
         "objective.rotate is for dense vectors": asked.rotate and not dense,
-        "objective.dims is for dense vectors": recipe.objective.dims and not made.trains_dims,
+        "objective.dims is for dense vectors": asked.dims and not made.trains_dims,
         "sparsity is for sparse vectors": (costs.query or costs.document) and not made.has_terms,
     }
     for what, refused in lacking.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from nearfield.train.engine.group import ALONE, Group
 from nearfield.types.progress import Bars, Rows, no_bars, no_rows
@@ -21,6 +22,12 @@ class Setting:
     source: str = ""
     device: str = "auto"
     rows: Rows = no_rows
+
+    def with_source(self, data: object) -> Setting:
+        """The same, which says where the data came from if that is a path or a name."""
+        if self.source or not isinstance(data, str | Path):
+            return self
+        return replace(self, source=str(data))
 
 
 UNWATCHED = Setting()

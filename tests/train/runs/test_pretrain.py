@@ -15,6 +15,7 @@ from sentence_transformers import SentenceTransformer
 from torch import nn
 
 from nearfield.data.collection import Collection
+from nearfield.data.trained_on import TrainedOn, TrainingRun
 from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError
@@ -82,6 +83,22 @@ def test_it_learns_resumes_and_opens_in_sentence_transformers(
     weights = [(folder / "model.safetensors").read_bytes() for folder in (whole, again)]
     assert weights[0] == weights[1]
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+
+
+def test_what_the_base_was_trained_on_stays_known(
+    tiny: Path, collection: Collection, tmp_path: Path
+) -> None:
+    base = Path(shutil.copytree(tiny, tmp_path / "base"))
+    TrainedOn((TrainingRun.of(["what is a cat"]),)).save(base)
+    made = pretrain(
+        str(base),
+        collection,
+        objective="cropping",
+        to=tmp_path / "run",
+        recipe=RECIPE,
+        guards=(),
+    )
+    assert TrainedOn.read(made).seen(["what is a cat"]).all()
 
 
 def test_what_a_guard_lost_is_told(

@@ -24,7 +24,7 @@ from nearfield.types.arrays import Mask, Positions
 from nearfield.types.numbers import plural
 
 TRAIN = "train"
-_ANY_GRADE = np.iinfo(np.int32).min
+ANY_GRADE = np.iinfo(np.int32).min
 
 
 def held_out_splits(collection: Collection) -> list[str]:
@@ -147,5 +147,5 @@ def named(collection: Collection, split: str, same: Positions) -> Mask:
 
 
 def _judged(collection: Collection, split: str) -> list[int]:
-    rows = relevance_by_position(collection, collection.split(split), least=_ANY_GRADE)
+    rows = relevance_by_position(collection, collection.split(split), least=ANY_GRADE)
     return sorted(judged_documents(rows))

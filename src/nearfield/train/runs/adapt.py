@@ -34,7 +34,7 @@ from nearfield.train.runs.candidate import ByVectors, Candidate, Mapped
 from nearfield.train.runs.conclude import Measured
 from nearfield.train.runs.guard import guard_values
 from nearfield.train.runs.merge import Merged, best_kept
-from nearfield.train.runs.run import Run, Stage, data_of, locked_run, told
+from nearfield.train.runs.run import Run, Stage, data_of, locked_run
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.types.arrays import Integers
 from nearfield.types.contract import Contract
@@ -75,7 +75,7 @@ def adapt(
     stored.check(model)
     MapConfig(recipe.kind, 1, 1, recipe.width)  # an unknown kind is said before anything is encoded
     with locked_run(to) as folder:
-        run = AdaptRun(model, stored, folder, recipe, told(setting, data))
+        run = AdaptRun(model, stored, folder, recipe, setting.with_source(data))
         run.begin(data_of(data), guards)
         return run.verdict(f"adapt {run.encoder.contract.name}", allow)
 
@@ -219,38 +219,39 @@ class AdaptRun(Run):
     def measure_baseline(self, progress: Progress) -> None:
         """Freeze what dev and every guard reach without a map."""
         dim = self.vectors.documents.dim
-        plain = VectorMap(MapConfig("linear", dim, dim))
-        self.folder.once(
-            "baseline.json",
-            lambda: (
-                {"dev": self._on_dev(plain)} | self.guards_before(ByVectors(self.encoder), progress)
-            ),
-        )
+        identity = VectorMap(MapConfig("linear", dim, dim))
+
+        def found() -> dict[str, Any]:
+            dev = {"dev": self._on_dev(identity)}
+            return dev | self.guards_before(ByVectors(self.encoder), progress)
+
+        self.folder.once("baseline.json", found)
 
     def fit(self, progress: Progress) -> None:
         """Train a map at each temperature."""
-        data = self._training_data()
+        data = training_data(self.vectors, free_documents(self.collection, positives=True))
         fits = []
         for number, factor in enumerate(TEMPERATURES):
             part = f"maps/{number}"
             if not self.folder.has(part):
-                fit_adapter(
+                fitted = fit_adapter(
                     data,
                     replace(self.recipe, temperature=factor * self.recipe.temperature),
                     similarity=self.vectors.documents.similarity,
                     measure=self._on_dev,
                     progress=part_of(progress, number, len(TEMPERATURES)),
-                ).save(self.folder.path / part)
+                )
+                fitted.save(self.folder.path / part)
+            # as read back, so that a resumed run goes on from the very same maps
             fits.append(VectorMap.open(self.folder.path / part))
         self.fits = fits
 
-    def _training_data(self) -> AdapterData:
-        return training_data(self.vectors, free_documents(self.collection, positives=True))
-
-    def _at(self, row: Merged) -> VectorMap:
-        """The map of this share and temperature."""
-        fitted = self.fits[TEMPERATURES.index(row.temperature)]
-        return toward(VectorMap(fitted.config), fitted, row.ratio)
+    def _at(self, share: float, temperature: float) -> VectorMap:
+        """The map at this share of the way to the one that was trained at this temperature, times
+        the recipe's.
+        """
+        fitted = self.fits[TEMPERATURES.index(temperature)]
+        return toward(VectorMap(fitted.config), fitted, share)
 
     def merge(self, progress: Progress) -> None:
         """Take what dev likes best of all shares at all temperatures without a guard losing more
@@ -261,15 +262,15 @@ class AdaptRun(Run):
     def _measured(self) -> list[Merged]:
         before = self.folder.read("baseline.json")
         base = Merged(0.0, before["dev"], before["guards"], allowed=True)
-        rows = [
-            Merged(share, 0.0, {}, allowed=True, temperature=factor)
-            for factor in TEMPERATURES
-            for share in SHARES
-        ]
-        rows = [replace(row, dev=self._on_dev(self._at(row))) for row in rows]
+        rows = []
+        for factor in TEMPERATURES:
+            for share in SHARES:
+                dev = self._on_dev(self._at(share, factor))
+                rows.append(Merged(share, dev, {}, allowed=True, temperature=factor))
 
         def guards(row: Merged) -> Mapping[str, float]:
-            return guard_values(self.guards, self._candidate(self._at(row)))
+            chosen = self._at(row.ratio, row.temperature)
+            return guard_values(self.guards, self._candidate(chosen))
 
         chosen = best_kept(rows, base, guards, self.margin)
         return [replace(row, chosen=row is chosen) for row in (base, *rows)]
@@ -281,8 +282,7 @@ class AdaptRun(Run):
         """Write the adapter's folder."""
         if self.folder.has(ADAPTER):
             return
-        (held,) = (row for row in self.folder.read("merge.json") if row["chosen"])
-        row = Merged(**held)
+        row = self.taken
         facts = {
             "format": 1,
             "role": QUERY,
@@ -293,9 +293,11 @@ class AdaptRun(Run):
             "collection": self.collection.name,
             "notes": self.notes,
         }
+        (trained_on,) = self.known.values()
+        trained_on |= TrainedOn((self.learnt,))
         with staged_folder(self.folder.path / ADAPTER) as stage:
-            self._at(row).save(stage / "map")
-            (next(iter(self.known.values())) | TrainedOn((self.learnt,))).save(stage)
+            self._at(row.ratio, row.temperature).save(stage / "map")
+            trained_on.save(stage)
             write_json(stage / "adapter.json", facts | self._source())
 
     def measure_test(self, split: Split, progress: Progress) -> Measured:
@@ -316,10 +318,9 @@ def training_data(vectors: FrozenVectors, documents: Integers) -> AdapterData:
     """The train split's queries and the documents at these positions, its positives among them."""
     train = vectors.collection.split("train")
     place = {int(document): row for row, document in enumerate(documents)}
-    relevant = [
-        [place[document] for document in judged]
-        for judged in relevance_by_position(vectors.collection, train)
-    ]
+    relevant = []
+    for judged in relevance_by_position(vectors.collection, train):
+        relevant.append([place[document] for document in judged])
     own = places_in(documents, train.left_out)
     return AdapterData(
         vectors.of_split(train).floats(),

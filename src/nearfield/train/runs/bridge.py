@@ -25,7 +25,7 @@ from nearfield.train.fits.bridge import LEAST, BridgeFit, BridgeRecipe, fit_brid
 from nearfield.train.runs.candidate import ByVectors, Candidate, Mapped
 from nearfield.train.runs.conclude import Measured
 from nearfield.train.runs.document_run import DocumentRun
-from nearfield.train.runs.run import Stage, data_of, locked_run, told
+from nearfield.train.runs.run import Stage, data_of, locked_run
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.types.arrays import Floats, Integers
 from nearfield.types.comparison import Comparison
@@ -34,12 +34,10 @@ from nearfield.types.ranking import Ranking
 from nearfield.types.role import DOCUMENT
 from nearfield.types.verdict import Verdict
 
-OLD, UNBRIDGED, BRIDGED, AGAIN = (
-    "old model",
-    "new queries, old vectors",
-    "bridged",
-    "embedded again",
-)
+OLD = "old model"
+UNBRIDGED = "new queries, old vectors"
+BRIDGED = "bridged"
+AGAIN = "embedded again"
 TOP = 10  # results whose overlap is measured
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the hidden layer
 DONE = (0.25, 0.5, 0.75)  # parts of the corpus that are embedded again already, and measured
@@ -69,7 +67,7 @@ def bridge(
     dense.
     """
     with locked_run(to) as folder:
-        run = BridgeRun(old, new, folder, recipe or BridgeRecipe(), told(setting, data))
+        run = BridgeRun(old, new, folder, recipe or BridgeRecipe(), setting.with_source(data))
         run.begin(data_of(data), guards)
         return run.verdict_if_judged(f"bridge {old} to {new}", allow)
 
@@ -89,11 +87,13 @@ class BridgeRun(DocumentRun):
     ) -> None:
         super().__init__(folder, setting, recipe)
         self.models = (old, new)
-        self.old, self.new = (load(model, device=self.device) for model in self.models)
+        self.old = load(old, device=self.device)
+        self.new = load(new, device=self.device)
 
     def begin(self, collection: Collection, guards: Sequence[str] | None = None) -> None:
         """Choose what is fitted on, and write what decides the result."""
         self.take(collection, leaks=False)
+        # drawn, as neighbours in a file are often alike
         free = np.random.default_rng(0).permutation(free_documents(self.collection))
         self.sample = free[: self.recipe.sample]
         self.texts = self.collection.document_texts[self.sample]
@@ -102,12 +102,11 @@ class BridgeRun(DocumentRun):
                 f"{collection.name}: {len(self.sample)} documents are free of held-out judgements; "
                 f"wanted at least {LEAST} to fit on: add unjudged documents"
             )
-        sides = dict(zip(("old", "new"), (self.old, self.new), strict=True))
-        self.known = {encoder.contract.name: encoder.trained_on for encoder in sides.values()}
-        facts = {
-            name: {"model": model, "made by": encoder.identity}
-            for (name, encoder), model in zip(sides.items(), self.models, strict=True)
-        }
+        encoders = (self.old, self.new)
+        self.known = {encoder.contract.name: encoder.trained_on for encoder in encoders}
+        facts = {}
+        for name, model, encoder in zip(("old", "new"), self.models, encoders, strict=True):
+            facts[name] = {"model": model, "made by": encoder.identity}
         self.identify(guards, facts, {"model": self.new.contract.name})
 
     def stages(self, allow: Names[str]) -> list[Stage]:
@@ -127,14 +126,13 @@ class BridgeRun(DocumentRun):
 
     def encode(self, progress: Progress) -> None:
         """Encode the corpus by both models."""
-        self.before, self.after = (
-            FrozenVectors.of(encoder, self.collection, progress=progress)
-            for encoder in (self.old, self.new)
-        )
+        self.before = FrozenVectors.of(self.old, self.collection, progress=progress)
+        self.after = FrozenVectors.of(self.new, self.collection, progress=progress)
 
     def train(self, progress: Progress) -> None:
         """Fit the linear map, and a hidden layer beside it."""
-        old, new = (side.documents.floats()[self.sample] for side in (self.before, self.after))
+        old = self.before.documents.floats()[self.sample]
+        new = self.after.documents.floats()[self.sample]
         self.fit = fit_bridge(old, new, self.recipe, progress=progress)
 
     def measure_baseline(self, progress: Progress) -> None:
@@ -169,10 +167,10 @@ class BridgeRun(DocumentRun):
     def measure_test(self, split: Split, progress: Progress) -> Measured:
         chosen = VectorMap.open(self.folder.path / MAP)
         rankings = self._rankings(split, chosen)
-        systems = [
-            (self.before if name == OLD else self.after).system(name, name, split, found)
-            for name, found in rankings.items()
-        ]
+        systems = []
+        for name, found in rankings.items():
+            asked = self.before if name == OLD else self.after
+            systems.append(asked.system(name, name, split, found))
         comparison = self.compared(systems, split)
         facts = worth(comparison, rankings) | {"fitted_on": len(self.sample)}
         return Measured(comparison, OLD, BRIDGED, self._candidate(chosen), {FACTS: facts})
@@ -182,6 +180,7 @@ class BridgeRun(DocumentRun):
         before = self.before.documents.floats()
         after = self.after.documents.floats()
         carried = chosen.apply_to(before)
+        # one order, so that each share that is done holds the smaller ones
         order = np.random.default_rng(0).permutation(len(after))
         corpora = {
             UNBRIDGED: _fitted_to(before, after.shape[1]),
@@ -206,10 +205,12 @@ def worth(comparison: Comparison, rankings: Mapping[str, Ranking]) -> dict[str, 
     divided by nothing.
     """
     means = {row.name: row.estimate.mean for row in comparison.rows}
+    shared = _shared(rankings[BRIDGED], rankings[AGAIN])
     lost = means[AGAIN] - means[UNBRIDGED]
+    regained = means[BRIDGED] - means[UNBRIDGED]
     return {
-        "recall": mean_interval(_shared(rankings[BRIDGED], rankings[AGAIN]), bounds=(0.0, 1.0)),
-        "regained": (means[BRIDGED] - means[UNBRIDGED]) / lost if lost > 0 else None,
+        "recall": mean_interval(shared, bounds=(0.0, 1.0)),
+        "regained": regained / lost if lost > 0 else None,
         "kept": means[BRIDGED] / means[AGAIN] if means[AGAIN] else None,
     }
 

@@ -88,12 +88,15 @@ def measure_test(
         warnings.simplefilter("ignore", MatryoshkaWarning)  # the table of dims shows what they cost
         before = encode(base, name, 0)
         after = encode(tuned, f"{name} {TUNED}", count)
-    lexical = [] if all_images(split.collection.document_texts) else [bm25_system(split)]
+    # the first of each model's systems is of its whole vectors, as they are
     plain = replace(before[0], name=name)
     better = replace(after[0], name=f"{name} {TUNED}")
-    fused = [fused_system(each, plain, name=f"{name} + bm25 (fused)") for each in lexical]
-    systems = [*lexical, plain, *_heads(before), *fused, better, *_heads(after)]
-    comparison = compared(systems)
+    systems = [plain, *_heads(before)]
+    if not all_images(split.collection.document_texts):
+        lexical = bm25_system(split)
+        fused = fused_system(lexical, plain, name=f"{name} + bm25 (fused)")
+        systems = [lexical, *systems, fused]
+    comparison = compared([*systems, better, *_heads(after)])
     queries = _queries(comparison, split, plain.name, better.name)
     others = {
         "storage": compared([*_called(before, BASE), *_called(after, TUNED)], measures=(measure,)),
@@ -106,32 +109,30 @@ def measure_test(
 def _queries(comparison: Comparison, split: Split, before: str, after: str) -> list[dict[str, Any]]:
     """Each query with the measure of the two rows of these names."""
     values = {row.name: row.per_query for row in comparison.rows}
-    texts = zip(split.query_ids, split.query_texts, strict=True)
-    changes = zip(values[before], values[after], strict=True)
+    columns = (split.query_ids, split.query_texts, values[before], values[after])
     return [
         {"id": key, "text": text, "before": old, "after": new}
-        for (key, text), (old, new) in zip(texts, changes, strict=True)
+        for key, text, old, new in zip(*columns, strict=True)
     ]
 
 
 def _called(systems: Sequence[System], model: str) -> list[System]:
-    return [
-        replace(
-            each,
-            name=model + each.name.removeprefix(each.model),
-            model=model,
-            notes=(),
-            deviations=(),
-        )
-        for each in systems
-    ]
+    """The systems of a model under this name, without what is said of them beside the table."""
+    called = []
+    for each in systems:
+        name = model + each.name.removeprefix(each.model)
+        called.append(replace(each, name=name, model=model, notes=(), deviations=()))
+    return called
 
 
 def _heads(systems: Sequence[System]) -> list[System]:
     """What a model of several kinds finds by each alone, stored as its first system is."""
     first = systems[0]
-    alike = [each for each in systems[1:] if (each.dim, each.storage) == (first.dim, first.storage)]
-    return [replace(each, name=each.name.removesuffix(f" {each.storage}")) for each in alike]
+    heads = []
+    for each in systems[1:]:
+        if each.dim == first.dim and each.storage == first.storage:
+            heads.append(replace(each, name=each.name.removesuffix(f" {each.storage}")))
+    return heads
 
 
 def conclude(
@@ -148,12 +149,15 @@ def conclude(
     before = rows[base]
     after = rows[tuned]
     pair = next(pair for pair in comparison.pairs if {pair.a, pair.b} == {base, tuned})
-    sign = 1.0 if pair.a == tuned else -1.0
-    low, high = sorted((sign * pair.difference.low, sign * pair.difference.high))
-    difference = replace(pair.difference, mean=sign * pair.difference.mean, low=low, high=high)
+    # a comparison orders a pair by its means; the verdict's difference is tuned less base
+    difference = pair.difference
+    if pair.a != tuned:
+        ends = {"low": -difference.high, "high": -difference.low}
+        difference = replace(difference, mean=-difference.mean, **ends)
     outcome = NO_DIFFERENCE
     if pair.p < ALPHA:
         outcome = BETTER if difference.mean > 0 else WORSE
+    changes = [new - old for old, new in zip(before.per_query, after.per_query, strict=True)]
     return Verdict(
         outcome=outcome,
         measure=comparison.measure,
@@ -164,9 +168,7 @@ def conclude(
         tuned=Side(**vars(after.estimate), name=tuned, noun=nouns[0]),
         difference=difference,
         p=pair.p,
-        queries_needed=queries_needed(
-            [new - old for old, new in zip(before.per_query, after.per_query, strict=True)]
-        ),
+        queries_needed=queries_needed(changes),
         forgotten=tuple(forgotten),
         dev_queries=dev_queries,
     )
@@ -186,10 +188,9 @@ def forgotten(
     """What each guard lost, on the queries that the choice of the merge did not see."""
     lost = []
     for guard in guards:
-        values = (before[guard.name], after[guard.name])
-        lost.append(
-            Forgotten(guard.name, guard.measure, len(guard.reporting.queries), *values, margin)
-        )
+        name = guard.name
+        count = len(guard.reporting.queries)
+        lost.append(Forgotten(name, guard.measure, count, before[name], after[name], margin))
     return lost
 
 
@@ -199,19 +200,18 @@ def _examples(
     """The queries that gained and that lost most, with both rankings; ties in the order of their
     ids.
     """
-    changed = sorted(
-        range(len(queries)),
-        key=lambda at: (queries[at]["after"] - queries[at]["before"], queries[at]["id"]),
-    )
-    lost = [at for at in changed[:SHOWN] if queries[at]["after"] < queries[at]["before"]]
-    gained = [
-        at for at in reversed(changed[-SHOWN:]) if queries[at]["after"] > queries[at]["before"]
-    ]
-    return [
-        queries[at]
-        | {"before_ranking": _hits(before, at, split), "after_ranking": _hits(after, at, split)}
-        for at in [*gained, *lost]
-    ]
+    change = [query["after"] - query["before"] for query in queries]
+    changed = sorted(range(len(queries)), key=lambda at: (change[at], queries[at]["id"]))
+    lost = [at for at in changed[:SHOWN] if change[at] < 0]
+    gained = [at for at in reversed(changed[-SHOWN:]) if change[at] > 0]
+    examples = []
+    for at in [*gained, *lost]:
+        rankings = {
+            "before_ranking": _hits(before, at, split),
+            "after_ranking": _hits(after, at, split),
+        }
+        examples.append(queries[at] | rankings)
+    return examples
 
 
 def _hits(ranking: Ranking, query: int, split: Split) -> list[dict[str, Any]]:
@@ -219,9 +219,10 @@ def _hits(ranking: Ranking, query: int, split: Split) -> list[dict[str, Any]]:
     hits = []
     best = zip(ranking.documents[query, :RANKS], ranking.scores[query, :RANKS], strict=True)
     for document, score in best:
-        if document >= 0:
-            (row,) = split.collection.documents.slice(int(document), 1).to_pylist()
-            hit = {name: row[name] for name in ("id", "title", "text")}
-            grade = int(relevance.get(row["id"], 0))
-            hits.append(hit | {"score": float(score), "relevance": grade})
+        if document < 0:  # fewer were found
+            continue
+        (row,) = split.collection.documents.slice(int(document), 1).to_pylist()
+        hit = {name: row[name] for name in ("id", "title", "text")}
+        grade = int(relevance.get(row["id"], 0))
+        hits.append(hit | {"score": float(score), "relevance": grade})
     return hits

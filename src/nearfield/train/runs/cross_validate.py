@@ -5,22 +5,21 @@ that never saw it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from nearfield.data.collection import Collection, Split
 from nearfield.data.split import folds
 from nearfield.encoders.encoder import Encoder
 from nearfield.store.run import RunFolder
-from nearfield.train.data.leakage import relevance_by_position
+from nearfield.train.data.leakage import ANY_GRADE, judged_documents, relevance_by_position
 from nearfield.train.data.pool import Pool
 from nearfield.train.data.prepare import dev_pool
 from nearfield.train.data.training_data import TrainingData
-from nearfield.train.engine.checkpoint import Floats
 from nearfield.train.engine.loop import train
 from nearfield.train.engine.lora import scaled_base
 from nearfield.train.engine.trainer import few_torch_threads
@@ -35,11 +34,6 @@ FOLDS = 5
 # pairs of train: four fifths of them, five times, are no more than a run of ordinary size trains on
 MOST = 500
 PLACE = "folds"
-
-Learn = Callable[[TrainingData, RunFolder, Progress], dict[str, Tensor]]
-"""Trains the base model on some of the pairs and gives its weights."""
-Measure = Callable[[Pool, Mapping[str, Tensor], float], Floats]
-"""A value for each query of the pool with this share of the tuned weights."""
 
 
 @dataclass(frozen=True)
@@ -68,21 +62,17 @@ def held_out(collection: Collection, *, seed: int) -> list[Positions]:
         return []
     train = collection.split("train")
     place = {query: at for at, query in enumerate(train.query_ids)}
-    parts = [
-        sorted(place[query] for query in part if query in place)
-        for part in folds(collection, FOLDS, seed=seed)
-    ]
     relevant = relevance_by_position(collection, train)
-    for part in parts:
-        learnt = {
-            document
-            for at, judged in enumerate(relevant)
-            if at not in set(part)
-            for document in judged
-        }
+    parts = []
+    for names in folds(collection, FOLDS, seed=seed):
+        part = sorted(place[query] for query in names if query in place)
+        held = set(part)
+        learnt = judged_documents(judged for at, judged in enumerate(relevant) if at not in held)
+        # of one document there is nothing to tell a positive from
         if not part or len(learnt) < 2:
             return []
-    return [np.array(part, np.int64) for part in parts]
+        parts.append(np.array(part, np.int64))
+    return parts
 
 
 def folded_note(collection: Collection, parts: Sequence[Positions]) -> str:
@@ -101,99 +91,88 @@ def folds_of(split: Split, parts: Sequence[Positions], same: Positions) -> list[
     """Each part of train with the documents that its measurement needs to be new; `same` is as in
     `Corpus`.
     """
-    judged = relevance_by_position(split.collection, split, least=np.iinfo(np.int32).min)
+    judged = relevance_by_position(split.collection, split, least=ANY_GRADE)
     found = []
     for queries in parts:
-        named = sorted({document for at in queries.tolist() for document in judged[at]})
+        named = sorted(judged_documents(judged[at] for at in queries.tolist()))
         found.append(Fold(queries, np.flatnonzero(np.isin(same, same[named]))))
     return found
 
 
 def without(data: TrainingData, fold: Fold) -> TrainingData:
     """The pairs of other queries, with no document of the fold's as a negative."""
-    rows = np.flatnonzero(~np.isin(data.pairs.query, fold.queries))
     pairs = data.pairs
+    rows = np.flatnonzero(~np.isin(pairs.query, fold.queries))
     negatives = pairs.negatives[rows]
     negatives = np.where(np.isin(negatives, fold.documents), -1, negatives)
     kept = replace(
         pairs, query=pairs.query[rows], positive=pairs.positive[rows], negatives=negatives
     )
-    return replace(data, pairs=kept, teacher=None if data.teacher is None else data.teacher[rows])
-
-
-def cross_validate(
-    held: Sequence[tuple[Fold, Pool]],
-    data: TrainingData,
-    *,
-    ratios: Sequence[float],
-    run: RunFolder,
-    learn: Learn,
-    measure: Measure,
-    progress: Progress,
-) -> dict[str, Any]:
-    """The mean over all held-out queries at each share of tuned weights, 0 among them.
-
-    A fold that is done stays in the run folder, and one that was interrupted goes on from its
-    checkpoint.
-    """
-    shares = [0.0, *ratios]
-    values = []
-    for number, (fold, pool) in enumerate(held):
-        folder = RunFolder(run.path / PLACE / str(number))
-        # the mark of a run's folder, by which a later process knows it
-        folder.once("environment.json", dict)
-        title = f"fold {number + 1} of {len(held)}  "
-        watched = part_of(progress, number, len(held), title)
-
-        def measured(
-            fold: Fold = fold,
-            pool: Pool = pool,
-            folder: RunFolder = folder,
-            told: Progress = watched,
-        ) -> list[list[float]]:
-            tuned = learn(without(data, fold), folder, told)
-            return [measure(pool, tuned, share).tolist() for share in shares]
-
-        values.append(folder.once("values.json", measured))
-    means = [
-        float(np.mean(np.concatenate([of_fold[at] for of_fold in values])))
-        for at in range(len(shares))
-    ]
-    return {"queries": [len(fold.queries) for fold, _ in held], "ratios": shares, "dev": means}
+    teacher = None if data.teacher is None else data.teacher[rows]
+    return replace(data, pairs=kept, teacher=teacher)
 
 
 def dev_by_folds(
     run: ModelRun, encoder: Encoder[Any], parts: Sequence[Positions], progress: Progress
 ) -> dict[str, Any]:
-    """As `cross_validate`, of a run on these parts of its train queries, whose model `encoder`
-    runs; the weights from before stay in the model.
+    """The mean over all queries in these parts of train, at each share of tuned weights, 0 among
+    them, of a run whose model `encoder` runs; the weights from before stay in the model.
+
+    A fold that is done stays in the run folder, and one that was interrupted goes on from its
+    checkpoint.
     """
     split = run.collection.split("train")
+    held = folds_of(split, parts, run.corpus.same)
+    # all of them before any training: the base model chooses their documents
     pools = [
-        dev_pool(run.finder, run.corpus, run.recipe, split.part(rows.tolist())) for rows in parts
+        dev_pool(run.finder, run.corpus, run.recipe, split.part(fold.queries.tolist()))
+        for fold in held
     ]
-    held = list(zip(folds_of(split, parts, run.corpus.same), pools, strict=True))
-
-    def learn(part: TrainingData, folder: RunFolder, told: Progress) -> dict[str, Tensor]:
-        put_weights(run.trainable(), run.weights, run.weights, 0)
-        group = run.setting.group
-        return train(
-            run.trained, part, run.recipe, run=folder, measure=None, progress=told, group=group
-        )
-
-    def measure(pool: Pool, tuned: Mapping[str, Tensor], ratio: float) -> Floats:
-        put_weights(run.trainable(), scaled_base(run.weights, tuned), tuned, ratio)
-        with few_torch_threads(run.trained):
-            return pool.scores(encoder).values
-
-    found = cross_validate(
-        held,
-        run.data,
-        ratios=run.recipe.merge.ratios,
-        run=run.folder,
-        learn=learn,
-        measure=measure,
-        progress=progress,
-    )
+    shares = [0.0, *run.recipe.merge.ratios]
+    by_share: list[list[float]] = [[] for _ in shares]
+    for number, (fold, pool) in enumerate(zip(held, pools, strict=True)):
+        folder = RunFolder(run.folder.path / PLACE / str(number))
+        # the mark of a run's folder, by which a later process knows it
+        folder.once("environment.json", dict)
+        watched = part_of(progress, number, len(held), f"fold {number + 1} of {len(held)}  ")
+        data = without(run.data, fold)
+        measured = partial(_values, run, encoder, data, pool, shares, folder, watched)
+        for found, values in zip(by_share, folder.once("values.json", measured), strict=True):
+            found += values
     put_weights(run.trainable(), run.weights, run.weights, 0)
-    return found
+    return {
+        "queries": [len(fold.queries) for fold in held],
+        "ratios": shares,
+        "dev": [float(np.mean(found)) for found in by_share],
+    }
+
+
+def _values(
+    run: ModelRun,
+    encoder: Encoder[Any],
+    data: TrainingData,
+    pool: Pool,
+    shares: Sequence[float],
+    folder: RunFolder,
+    progress: Progress,
+) -> list[list[float]]:
+    """Train the base model on the data; at each share of what that made of it, the measure of each
+    query of the pool.
+    """
+    put_weights(run.trainable(), run.weights, run.weights, 0)
+    tuned = train(
+        run.trained,
+        data,
+        run.recipe,
+        run=folder,
+        measure=None,
+        progress=progress,
+        group=run.setting.group,
+    )
+    base = scaled_base(run.weights, tuned)
+    values = []
+    for share in shares:
+        put_weights(run.trainable(), base, tuned, share)
+        with few_torch_threads(run.trained):
+            values.append(pool.scores(encoder).values.tolist())
+    return values

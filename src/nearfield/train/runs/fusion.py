@@ -45,8 +45,9 @@ def fit_fusion(queries: Parts, documents: Parts, present: Weights, pool: Pool) -
     """
     scores = {name: _finite(part.scores(documents[name])) for name, part in queries.items()}
     if pool.own is not None:
+        # a query's own document chooses no weight: it is put last, as a ranking leaves it out
         rows = np.flatnonzero(pool.own >= 0)
-        for own in scores.values():  # a query's own document chooses no weight
+        for own in scores.values():
             own[rows, pool.own[rows]] = own[rows].min(1)
     before = pool.judged(_fused(scores, present)).mean
     wanted = _wanted(pool)
@@ -67,11 +68,12 @@ def _likeliest(
     """
     spread = np.array([_spread(own) for own in scores.values()])
     rows = list(wanted)
-    each = np.stack(
-        [own[rows] / unit for own, unit in zip(scores.values(), spread, strict=True)], axis=-1
-    ).astype(np.float64)
-    target = np.stack(list(wanted.values()))
+    units = [own[rows] / unit for own, unit in zip(scores.values(), spread, strict=True)]
+    each = np.stack(units, axis=-1).astype(np.float64)  # (n queries, m documents, k parts)
+    target = np.stack(list(wanted.values()))  # (n, m)
     start = np.array([present.get(kind, 0.0) for kind in scores]) * spread
+    # the length of the weights is the softmax's temperature, which no ranking depends on: the
+    # prior holds their direction alone
     along = start / max(float(np.linalg.norm(start)), 1e-12)
 
     def loss(weights: Floats) -> tuple[float, Floats]:
@@ -81,16 +83,14 @@ def _likeliest(
         slope = np.einsum("nm,nmk->k", np.exp(shares) - target, each) + PRIOR * off
         return float(value) / len(target), slope / len(target)
 
-    found = (
-        minimize(loss, start, jac=True, bounds=[(0.0, None)] * len(start), method="L-BFGS-B").x
-        / spread
-    )
-    if not found.max() > 0:  # no head tells anything
+    bounds = [(0.0, None)] * len(start)
+    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x / spread
+    greatest = found.max()
+    if not greatest > 0:  # no head tells anything
         return dict(present)
-    return {
-        kind: float(f"{weight:.6g}")
-        for kind, weight in zip(scores, found / found.max(), strict=True)
-    }
+    # six digits: the last ones are the optimiser's rounding, and a folder's file shows them
+    shown = [float(f"{weight:.6g}") for weight in found / greatest]
+    return dict(zip(scores, shown, strict=True))
 
 
 def _spread(scores: npt.NDArray[np.float32]) -> float:
@@ -124,13 +124,13 @@ def _finite(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     known = np.isfinite(scores)
     if known.all():
         return scores
-    return np.where(known, scores, scores[known].min() if known.any() else np.float32(0))
+    least = scores[known].min() if known.any() else np.float32(0)
+    return np.where(known, scores, least)
 
 
 def _fused(
     scores: Mapping[str, npt.NDArray[np.float32]], weights: Weights
 ) -> npt.NDArray[np.float32]:
-    total: npt.NDArray[np.float32] = np.sum(
-        [np.float32(weights.get(kind, 0.0)) * own for kind, own in scores.items()], axis=0
-    )
+    parts = [np.float32(weights.get(kind, 0.0)) * own for kind, own in scores.items()]
+    total: npt.NDArray[np.float32] = np.sum(parts, axis=0)
     return total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +19,11 @@ from nearfield.retrieval.bm25 import bm25
 from nearfield.retrieval.queries import Queries
 from nearfield.retrieval.retriever import Retriever
 from nearfield.statistics.correlation import SPEARMAN
-from nearfield.train.data.leakage import learned_documents, relevance_by_position
+from nearfield.train.data.leakage import (
+    judged_documents,
+    learned_documents,
+    relevance_by_position,
+)
 from nearfield.train.data.pool import Pool, pooled_documents
 from nearfield.train.runs.candidate import Candidate
 from nearfield.types.arrays import Mask
@@ -107,18 +112,30 @@ class GuardRule:
         return np.array([wording(text) not in tested for text in queries], bool)
 
 
+def guards_of(names: Sequence[str] | None, rule: GuardRule) -> tuple[list[Guard], str]:
+    """The guards of these names, and "". Of None it is the built-in one, or, where the rule leaves
+    too little of that, none and what is to be said of it.
+    """
+    if names is not None:
+        return open_guards(names, rule), ""
+    try:
+        return open_guards(BUILT_IN, rule), ""
+    except InputError as error:
+        return [], f"without the built-in guard: {error}"
+
+
 def open_guards(sources: Sequence[str], rule: GuardRule) -> list[Guard]:
     """The guards at `sources`, each under a name of its own: its data's, or its path where two are
     called the same.
 
     Raises InputError for a guard given twice, and as `open_guard` does.
     """
-    guards = [open_guard(source, rule) for source in sources]
-    names = [guard.name for guard in guards]
-    guards = [
-        replace(guard, name=str(source)) if names.count(guard.name) > 1 else guard
-        for guard, source in zip(guards, sources, strict=True)
-    ]
+    opened = [open_guard(source, rule) for source in sources]
+    names = [guard.name for guard in opened]
+    guards = []
+    for guard, source in zip(opened, sources, strict=True):
+        alone = names.count(guard.name) == 1
+        guards.append(guard if alone else replace(guard, name=str(source)))
     if len({guard.name for guard in guards}) < len(guards):
         raise InputError(f"a guard is given twice: {', '.join(sources)}; give each once")
     return guards
@@ -134,34 +151,39 @@ def open_guard(source: str, rule: GuardRule) -> Guard:
     if isinstance(data, Pairs):
         return _scored_guard(data, source, rule)
     names = data.splits
-    if {"dev", "test"} <= set(names):
-        parts = [data.split("dev"), data.split("test")]
+    if "dev" in names and "test" in names:
+        choosing = data.split("dev")
+        reporting = data.split("test")
     else:
-        whole = data.split("test" if "test" in names else names[-1] if names else "test")
-        parts = [whole.part(rows) for rows in _halves(whole.query_texts)]
-    parts[0] = parts[0].part(np.flatnonzero(rule.untested(parts[0].query_texts)).tolist())
-    parts = [part.part(_free_queries(part, rule)) for part in parts]
-    for part in parts:
+        # the split that is least likely to be trained on; without any, the error of "test"
+        last = names[-1] if names else "test"
+        whole = data.split("test" if "test" in names else last)
+        choosing, reporting = (whole.part(rows) for rows in _halves(whole.query_texts))
+    untested = np.flatnonzero(rule.untested(choosing.query_texts))
+    choosing = choosing.part(untested.tolist())
+    pools = []
+    for half in (choosing, reporting):
+        part = half.part(_free_queries(half, rule))
         _enough(len(part.query_ids), source)
-    pools = [PooledQueries(_pool(data, part, rule)) for part in parts]
+        pools.append(PooledQueries(_pool(data, part, rule)))
     return Guard(data.name, rule.measure, data.fingerprint, *pools)
 
 
 def _free_queries(split: Split, rule: GuardRule) -> list[int]:
     """The places of the queries that the rule leaves, with all that is relevant to them."""
     texts = split.collection.document_texts
-    pairs = [
-        (query, document)
-        for query, judged in enumerate(relevance_by_position(split.collection, split))
-        for document in judged
-    ]
+    judged = relevance_by_position(split.collection, split)
     free = ~rule.trained.seen(split.query_texts)
-    query, document = np.array(pairs, np.int64).reshape(-1, 2).T
-    relevant, at = np.unique(document, return_inverse=True)
-    free[query[learned_documents(texts[relevant], rule.learned)[at]]] = False
+    relevant = sorted(judged_documents(judged))
+    learned = learned_documents(texts[relevant], rule.learned)
+    lost = {document for document, known in zip(relevant, learned, strict=True) if known}
+    for query, documents in enumerate(judged):
+        if not lost.isdisjoint(documents):
+            free[query] = False
     rows = np.flatnonzero(free)
     if rule.queries is not None:
-        rows = rows[:: -(-len(rows) // rule.queries) or 1]
+        apart = math.ceil(len(rows) / rule.queries)
+        rows = rows[:: max(1, apart)]
     return rows.tolist()
 
 
@@ -173,8 +195,11 @@ def guard_values(
     progress: Progress = silent,
 ) -> dict[str, float]:
     """Each guard's mean with `candidate` as it stands, by the guard's name."""
-    parts = {guard.name: guard.reporting if reporting else guard.choosing for guard in guards}
-    return {name: part.mean(candidate, progress=progress) for name, part in parts.items()}
+    values = {}
+    for guard in guards:
+        half = guard.reporting if reporting else guard.choosing
+        values[guard.name] = half.mean(candidate, progress=progress)
+    return values
 
 
 def _scored_guard(data: Pairs, source: str, rule: GuardRule) -> Guard:
@@ -186,9 +211,10 @@ def _scored_guard(data: Pairs, source: str, rule: GuardRule) -> Guard:
     queries = list(data.queries)
     free = ~rule.trained.seen(queries) & ~learned_documents(data.positives, rule.learned)
     choosing, reporting = (np.array(rows, np.int64) for rows in _halves(queries))
-    choosing = choosing[rule.untested(queries)[choosing]]
+    untested = rule.untested(queries)
     parts = []
-    for rows in (choosing[free[choosing]], reporting[free[reporting]]):
+    for half in (choosing[untested[choosing]], reporting):
+        rows = half[free[half]]
         _enough(len(rows), source)
         part = replace(data, table=data.table.take(rows))
         if len(part.table["score"].unique()) < 2:
@@ -203,9 +229,12 @@ def _halves(queries: Sequence[str]) -> tuple[list[int], list[int]]:
     """Rows by a hash of their query's wording, so that a query's rows go together."""
     digests = [hashlib.sha256(wording(query).encode()).digest() for query in queries]
     middle = sorted(digests)[len(digests) // 2] if digests else b""
-    return [at for at, digest in enumerate(digests) if digest < middle], [
-        at for at, digest in enumerate(digests) if digest >= middle
-    ]
+    first: list[int] = []
+    second: list[int] = []
+    for at, digest in enumerate(digests):
+        half = first if digest < middle else second
+        half.append(at)
+    return first, second
 
 
 def _enough(count: int, source: str) -> None:
@@ -222,6 +251,7 @@ def _pool(collection: Collection, split: Split, rule: GuardRule) -> Pool:
     ids = collection.document_ids
     named = sorted({document for judged in split.relevance.values() for document in judged})
     judged = {int(at) for at in collection.document_positions(named) if at >= 0}
+    # the pool must be the same for every model that is guarded, so that only BM25 chooses it
     queries = Queries(split.query_texts, split.query_ids)
     found = Retriever(ids, texts, [bm25(texts)]).search(queries, 10)
     positions = pooled_documents(judged, [found.documents], range(len(ids)), ids, rule.limit)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +54,18 @@ def image_training(folder: Path) -> tuple[ImageTraining, Any]:
     return IMAGE_TRAINING[layout.opens], layout.read(folder)
 
 
-def refuse(recipe: Recipe, setting: Setting) -> None:
+def refuse_for_images(recipe: Recipe, setting: Setting) -> None:
     """Raise RecipeError for what a model of images and text has not, and InputError for a group of
     several processes.
     """
-    for key, asked in {
-        "distil.teacher": recipe.distil.teacher,
-        "objective.guide": recipe.objective.guide,
-        "objective.layer_weight": recipe.objective.layer_weight,
-        "objective.rotate": recipe.objective.rotate,
-        "lora.per_role": recipe.lora.per_role,
-    }.items():
+    for key in (
+        "distil.teacher",
+        "objective.guide",
+        "objective.layer_weight",
+        "objective.rotate",
+        "lora.per_role",
+    ):
+        asked = attrgetter(key)(recipe)
         if asked:
             raise RecipeError(f"{key} is {asked}; a model of images and text has none")
     if recipe.negatives.per_query and recipe.negatives.sources != ("model",):
@@ -90,7 +92,8 @@ class JoinedRun(EncoderRun):
         self.model = model
         kind, facts = image_training(Path(model))
         encoder = kind.begin(facts, recipe, precision=self.precision, device=self.device)
-        self.trained, self.images = encoder.model, encoder.made
+        self.trained = encoder.model
+        self.images = encoder.made
         self.measured_with(encoder)
         self.max_tokens = 1
 
@@ -150,9 +153,8 @@ class JoinedRun(EncoderRun):
 
     def measure_test(self, split: Split, progress: Progress) -> Measured:
         keep_trained_on([Path(self.model)], self.folder.path / "model", self.learnt)
-        base, tuned = (
-            load(path, device=self.device) for path in (self.model, self.folder.path / "model")
-        )
+        base = load(self.model, device=self.device)
+        tuned = load(self.folder.path / "model", device=self.device)
         self.kept.encode(self.collection.document_texts[self.corpus.known], DOCUMENT)
         return self.measure_folders(base, tuned, split, progress)
 

@@ -68,7 +68,8 @@ class ModelRun(Run):
         for key in self.beyond:
             refuse_key(recipe, key)
         super().__init__(folder, setting, recipe, precision=recipe.schedule.precision)
-        self.measure, self.pool_limit = recipe.measure, recipe.pool
+        self.measure = recipe.measure
+        self.pool_limit = recipe.pool
         self.margin = recipe.merge.margin
 
     @abstractmethod
@@ -123,6 +124,7 @@ class ModelRun(Run):
         """Encode what may be seen while training, and choose the documents that dev is searched
         in.
         """
+        # training goes on in place: these are what the merge goes back towards
         self.weights = {name: weight.detach().clone() for name, weight in self.trainable().items()}
         with few_torch_threads(self.trained):
             self.corpus = open_corpus(self.finder, self.collection, progress=progress)
@@ -186,9 +188,11 @@ class ModelRun(Run):
         """Take the share of tuned weights that dev likes best without a guard losing more than its
         margin.
         """
-        self.into, self.weights = self.trainable(), scaled_base(self.weights, self.tuned)
+        self.into = self.trainable()
+        self.weights = scaled_base(self.weights, self.tuned)
         known = self.known_dev()
         if not self.backs_off:
+            # decided: with this in the folder, nothing below is measured
             whole = Merged(1.0, known[1.0], {}, allowed=True, chosen=True)
             self.folder.once("merge.json", lambda: [whole])
         with few_torch_threads(self.trained):
@@ -210,12 +214,14 @@ class ModelRun(Run):
         """Let go of what other weights made."""
 
     def work(self) -> Mapping[str, float]:
-        halves = [half for guard in self.guards for half in (guard.choosing, guard.reporting)]
+        guarded: set[str] = set()
+        for guard in self.guards:
+            guarded |= guard.choosing.texts | guard.reporting.texts
         return expected_work(
             self.recipe,
             self.collection,
             max_tokens=self.max_tokens,
-            guards=len(set[str]().union(*(half.texts for half in halves))),
+            guards=len(guarded),
             pairs=self.pairs,
             folds=self.folds,
         )

@@ -45,12 +45,14 @@ class Outlook:
                 first = done
                 self._work[title] = whole * (total - first) / total
             if total > first >= 0:
+                # never backwards: a stage may count several things, one after the other
                 reached = max(reached, min(1.0, (done - first) / (total - first)))
-            count = f" {done:,}/{total:,}" if total else ""
-            self._tell(
-                self._ended + self._work.get(title, 0.0) * reached,
-                f"{title}{count}{'  ' if note else ''}{note}",
-            )
+            said = title
+            if total:
+                said += f" {done:,}/{total:,}"
+            if note:
+                said += f"  {note}"
+            self._tell(self._ended + self._work.get(title, 0.0) * reached, said)
 
         self._tell(self._ended, title)
         yield show
@@ -59,7 +61,9 @@ class Outlook:
         self._tell(self._ended, title)
 
     def _tell(self, done: float, note: str) -> None:
-        self._watched(round(done), max(1, round(done), round(sum(self._work.values()))), note)
+        # a bar of 0 has no end, and one that is past its end looks broken
+        total = max(1, round(done), round(sum(self._work.values())))
+        self._watched(round(done), total, note)
 
 
 def expected_work(
@@ -82,20 +86,19 @@ def expected_work(
     if pairs is None:
         pairs = sum(map(len, collection.split("train").relevance.values()))
     steps = max(1, round(schedule.epochs * pairs / schedule.batch))
-    sample = [
-        len(documents[at]) / CHARACTERS
-        for at in np.linspace(0, count - 1, min(count, 500)).astype(int).tolist()
-    ]
+    places = np.linspace(0, count - 1, min(count, 500)).astype(int).tolist()
+    sample = [len(documents[at]) / CHARACTERS for at in places]
     usual = np.minimum(sample, max_tokens).mean()
+    # texts are cut shorter in training, which is so much less work for each
     share = np.minimum(sample, schedule.max_tokens).mean() / max(usual, 1.0)
     trained = TRAINED * pairs * schedule.epochs * share * (1 + recipe.negatives.per_query)
     dev = 0 if folds else len(measured_steps(steps, schedule.evaluations)) * pool
-    folded = max(0, folds - 1) * trained  # each of them trains on all but its own part
-    work = {
-        "encode documents": count,
-        "baseline": guards,
-        "cross-validate": folded,
-        "train": trained + dev,
+    return {
+        "encode documents": float(count),
+        "baseline": float(guards),
+        # each fold trains on all but its own part
+        "cross-validate": float(max(0, folds - 1) * trained),
+        "train": float(trained + dev),
+        "merge": float(2 * pool + guards),
+        "test": float(count),
     }
-    work |= {"merge": 2 * pool + guards, "test": count}
-    return {stage: float(texts) for stage, texts in work.items()}

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from nearfield.data.trained_on import keep_trained_on
 from nearfield.encoders.text import TextEncoder
-from nearfield.errors import CollectionError, InputError
+from nearfield.errors import CollectionError
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.models.find import model_path
 from nearfield.models.model import TextModel
@@ -29,7 +28,7 @@ from nearfield.train.pretraining.pretraining import Pretraining
 from nearfield.train.recipe import Recipe, default_recipe, refuse_key
 from nearfield.train.runs.candidate import ByVectors
 from nearfield.train.runs.conclude import forgotten
-from nearfield.train.runs.guard import BUILT_IN, Guard, GuardRule, guard_values, open_guards
+from nearfield.train.runs.guard import GuardRule, guard_values, guards_of
 from nearfield.train.runs.run import data_of, locked_run
 from nearfield.train.setting import UNWATCHED, Setting
 
@@ -55,7 +54,8 @@ def pretrain(
     decides nothing. Raises InputError for an unknown objective and where the folder holds another
     run, and ModelError where the model cannot be trained by the objective.
     """
-    kind, collection = PRETRAINING[objective], data_of(data)
+    kind = PRETRAINING[objective]
+    collection = data_of(data)
     base = model_path(model)
     known = read_model_folder(base).contract
     asked = _asked(kind, recipe or default_recipe(known.kind))
@@ -69,9 +69,14 @@ def pretrain(
         device = device_here(setting.device)
         precision = _precision(folder, asked, device)
         folder.identify("recipe.json", dataclasses.asdict(asked))
-        facts = {"model": model, "files": model_hash(base), "objective": objective}
-        data_facts = {"collection": collection.name, "fingerprint": collection.fingerprint}
-        folder.identify("data.json", facts | data_facts)
+        facts = {
+            "model": model,
+            "files": model_hash(base),
+            "objective": objective,
+            "collection": collection.name,
+            "fingerprint": collection.fingerprint,
+        }
+        folder.identify("data.json", facts)
         made = folder.path / "model"
         if made.exists():
             return made
@@ -79,16 +84,14 @@ def pretrain(
         add_lora(trained, asked)
         encoder = TextEncoder(trained.folder, TorchRuntime(trained))
         learner = kind.learner(trained, asked.schedule.max_tokens)
-        held = _guards(guards, asked, texts)
+        held, _ = guards_of(guards, GuardRule(asked.measure, asked.pool, learned=texts))
         values = partial(guard_values, held, ByVectors(encoder), reporting=True)
         before = folder.once("baseline.json", values)
         with setting.watch(f"pretrain {known.name} by {objective}") as progress:
             material = kind.material(encoder, texts, asked)
             train(learner, material, asked, run=folder, measure=None, progress=progress)
         folder.write(GUARDS, forgotten(held, before, values(), asked.merge.margin))
-        name = f"{known.name}-{collection.name}-{objective}"
-        save_encoder(trained, made, name=name)
-        keep_trained_on([base], made)
+        save_encoder(trained, made, name=f"{known.name}-{collection.name}-{objective}")
         return made
 
 
@@ -103,14 +106,3 @@ def _precision(folder: RunFolder, recipe: Recipe, device: str) -> str:
     """The precision that the run was begun with; `folder` keeps in what environment that was."""
     here = environment(recipe.schedule.precision, device)
     return same_environment(folder.once("environment.json", lambda: here), here)
-
-
-def _guards(names: Sequence[str] | None, recipe: Recipe, learned: Sequence[str]) -> list[Guard]:
-    """The guards of these names; of None the built-in one, where enough of it is left."""
-    rule = GuardRule(recipe.measure, recipe.pool, learned=learned)
-    try:
-        return open_guards(BUILT_IN if names is None else names, rule)
-    except InputError:
-        if names is not None:
-            raise
-        return []

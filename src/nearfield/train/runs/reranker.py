@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection as Names
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ from nearfield.train.recipe import Recipe
 from nearfield.train.runs.candidate import ByVectors, Candidate
 from nearfield.train.runs.conclude import Measured
 from nearfield.train.runs.model_run import ModelRun
-from nearfield.train.runs.run import Stage, data_of, locked_run, told
+from nearfield.train.runs.run import Stage, data_of, locked_run
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
@@ -84,7 +85,7 @@ def tune_reranker(
             "results it should order: first='minilm'"
         )
     collection = data_of(data)
-    setting = told(setting, data)
+    setting = setting.with_source(data)
     with locked_run(to) as folder:
         run = RerankerRun(model, first or model, folder, recipe, setting)
         run.begin(collection, guards)
@@ -95,7 +96,7 @@ def _refuse(recipe: Recipe, *, given: bool) -> None:
     """Raise RecipeError for a key that means nothing to a cross-encoder, which makes no vectors,
     and where nothing would be learnt.
     """
-    for key in (
+    keys = [
         "lora.rank",
         "distil.teacher",
         "objective.dims",
@@ -103,11 +104,13 @@ def _refuse(recipe: Recipe, *, given: bool) -> None:
         "objective.temperature",
         "sparsity.query",
         "sparsity.document",
-        *(() if given else ("merge.ratios",)),
-    ):
-        table, name = key.split(".")
-        value, usual = (getattr(getattr(each, table), name) for each in (recipe, Recipe()))
-        if value != usual:
+    ]
+    if not given:  # there is nothing to merge with
+        keys.append("merge.ratios")
+    for key in keys:
+        value_of = attrgetter(key)
+        value = value_of(recipe)
+        if value != value_of(Recipe()):
             raise RecipeError(
                 f"{key} is {value}; a cross-encoder is trained whole, from "
                 "judgements, and makes no vectors: leave it out"
@@ -133,7 +136,7 @@ class ByJudge(Candidate):
     def on_pool(self, pool: Pool, *, progress: Progress = silent) -> Scores:
         if id(pool) not in self._found:
             self._found[id(pool)] = (pool, self._first(pool))
-        found = self._found[id(pool)][1]
+        _, found = self._found[id(pool)]
         ordered = rerank(
             found,
             self.judge,
@@ -169,10 +172,12 @@ class RerankerRun(ModelRun):
         super().__init__(folder, setting, recipe)
         self.model = model
         self.backs_off = is_reranker(Path(model))
-        self.nouns = ("tuned reranker", "reranker before")
-        if not self.backs_off:
+        if self.backs_off:
+            self.nouns = ("tuned reranker", "reranker before")
+            self.files = Path(model)
+        else:
             self.nouns = ("new reranker", "first model alone")
-        self.files = Path(model) if self.backs_off else model_path(model)
+            self.files = model_path(model)
         self.encoder = load_text_encoder(first, OpenOptions(device=self.device))
 
     def begin(self, collection: Collection, guards: Sequence[str] | None = None) -> None:
@@ -225,8 +230,11 @@ class RerankerRun(ModelRun):
         name = self.encoder.contract.name
         (plain,) = model_systems(self.encoder, split, name=name, progress=progress)
         systems = [plain]
+        folders = [self.folder.path / "model"]
+        if self.backs_off:  # else it is compared with the first model alone
+            folders.insert(0, self.start)
         options = OpenOptions(precision=self.precision, device=self.device)
-        for path in ([self.start] if self.backs_off else []) + [self.folder.path / "model"]:
+        for path in folders:
             judge = Reranker.open(path, options)
             systems.append(reranked_system(plain, judge, split, progress=progress))
         comparison = self.compared(systems, split)

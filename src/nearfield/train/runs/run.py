@@ -26,8 +26,8 @@ from nearfield.data.doctor.subject import ModelFacts
 from nearfield.data.kept_split import split_of_run, with_all_splits, with_enough_dev
 from nearfield.data.open import open_collection
 from nearfield.data.pairs import Pairs
-from nearfield.data.trained_on import UNKNOWN, TrainedOn, TrainingRun
-from nearfield.errors import InputError, TruncationWarning
+from nearfield.data.trained_on import TrainedOn, TrainingRun
+from nearfield.errors import TruncationWarning
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import System
 from nearfield.evaluate.trained import TRAINED_ON, refuse_seen
@@ -38,7 +38,7 @@ from nearfield.train.engine.environment import device_here, environment, same_en
 from nearfield.train.recipe import Recipe
 from nearfield.train.runs.candidate import Candidate
 from nearfield.train.runs.conclude import Measured, conclude, forgotten, verdict_of
-from nearfield.train.runs.guard import BUILT_IN, Guard, GuardRule, guard_values, open_guards
+from nearfield.train.runs.guard import BUILT_IN, Guard, GuardRule, guard_values, guards_of
 from nearfield.train.runs.merge import Merged, search
 from nearfield.train.runs.outlook import Outlook
 from nearfield.train.setting import Setting
@@ -50,8 +50,8 @@ from nearfield.types.verdict import Verdict
 log = logging.getLogger(__name__)
 VERDICT = "verdict.json"
 MADE = ("merge.json", "model")
-_FEW = 0.01  # of the held-out queries; published splits leak .3 % (scifact, wikiqa)
 """The parts with which nothing is left to train."""
+_FEW = 0.01  # of the held-out queries; published splits leak .3 % (scifact, wikiqa)
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,6 @@ def data_of(data: object) -> Collection:
     return open_collection(data)
 
 
-def told(setting: Setting, data: object) -> Setting:
-    """The setting, which says where the data came from if that is a path or a name."""
-    named = isinstance(data, str | Path) and not setting.source
-    if named:
-        return dataclasses.replace(setting, source=str(data))
-    return setting
-
-
 @contextmanager
 def locked_run(path: str | Path) -> Iterator[RunFolder]:
     """The run folder at `path`, for one process at a time. Raises InputError as RunFolder does."""
@@ -90,7 +82,7 @@ def locked_run(path: str | Path) -> Iterator[RunFolder]:
         yield folder
 
 
-def _left_out(finding: Finding) -> bool:
+def _settled(finding: Finding) -> bool:
     """Whether leaving a few train queries out, which the run does and says, settles the finding; a
     split that leaks more was not cut with care.
     """
@@ -127,6 +119,7 @@ class Run(ABC):
         folder.told = setting.rows
         self.device = device_here(setting.device, setting.group)
         here = environment(precision, self.device) | {"processes": setting.group.size}
+        # a resumed run keeps the precision that it was begun with, also on another processor
         self.precision = same_environment(folder.once("environment.json", lambda: here), here)
         self.guards: list[Guard] = []
 
@@ -198,29 +191,27 @@ class Run(ABC):
         `facts` say which models it is of, `about` what a report says besides. `guards` of None is
         the built-in one, where this run leaves enough of it.
         """
-        known = UNKNOWN
+        data = self.collection
+        trained = TrainedOn((self.learnt,))
         for each in self.known.values():
-            known = known | each
-        known = known | TrainedOn((self.learnt,))
-        named = BUILT_IN if guards is None else guards
+            trained = each | trained
+        built_in = guards is None
         rule = GuardRule(
             self.measure,
             self.pool_limit,
-            [text for split in self.held if split.name == "test" for text in split.query_texts],
-            known,
-            self.documents_learned() if named else (),
-            self.guard_queries if guards is None else None,
+            data.split("test").query_texts if "test" in data.splits else (),
+            trained,
+            # all of these are read, which a run without a guard has no use for
+            self.documents_learned() if guards or built_in else (),
+            self.guard_queries if built_in else None,
         )
-        try:
-            self.guards = open_guards(named, rule)
-        except InputError as error:
-            if guards is not None:
-                raise
-            note = f"without the built-in guard: {error}"
-            log.info(f"{self.given.name}: {note}")
-            named = ()
-            self.notes = (*self.notes, note)
-        data = self.collection
+        self.guards, left_out = guards_of(guards, rule)
+        if left_out:
+            log.info(f"{self.given.name}: {left_out}")
+            self.notes = (*self.notes, left_out)
+        named = guards
+        if built_in:
+            named = () if left_out else BUILT_IN
         decides = {
             **facts,
             "collection": self.given.name,
@@ -239,7 +230,7 @@ class Run(ABC):
             "notes": list(self.notes),
             "to": str(self.folder.path),
             "source": self.setting.source or data.name,
-            "guards": list(named),
+            "guards": list(named or ()),
         }
         self.folder.once("run.json", lambda: said | dict(about))
 
@@ -252,9 +243,10 @@ class Run(ABC):
     def verdict_if_judged(self, title: str, allow: Names[str]) -> Verdict | None:
         """As `verdict`; None where the data has no test split."""
         stages = self.stages(allow)
-        left = [stage for stage in stages if not all(map(self.folder.has, stage.until))]
-        if left:
-            left = [stage for stage in stages if stage in left or not stage.until]
+        undone = [stage for stage in stages if not all(map(self.folder.has, stage.until))]
+        if undone:
+            # what leaves no part leaves something in memory, which a later stage needs
+            left = [stage for stage in stages if stage in undone or not stage.until]
             with self.setting.watch(title) as watched:
                 work = self.work()
                 expected = {stage.name: work.get(stage.name, 0.0) for stage in left}
@@ -283,11 +275,10 @@ class Run(ABC):
         """
 
         def found(progress: Progress) -> list[Finding]:
-            return [
-                finding
-                for data in (self.given, *more)
-                for finding in examine(data, model=model, first=first_found, progress=progress)
-            ]
+            findings: list[Finding] = []
+            for data in (self.given, *more):
+                findings += examine(data, model=model, first=first_found, progress=progress)
+            return findings
 
         def ask(progress: Progress) -> None:
             seen = [name for name in allow if name == TRAINED_ON]
@@ -296,7 +287,7 @@ class Run(ABC):
             findings = [Finding(**finding) for finding in kept]
             others = [name for name in allow if name != TRAINED_ON]
             if self.collection is not self.given:  # without the train queries that are held out
-                others += [each.check for each in findings if _left_out(each)]
+                others += [each.check for each in findings if _settled(each)]
             refuse(findings, allow=others)
 
         return Stage("doctor", ask)
@@ -306,22 +297,22 @@ class Run(ABC):
         comparison and the verdict.
         """
 
-        tested = [split for split in self.held if split.name == "test"]
+        if "test" not in self.collection.splits:
+            return Stage("test", lambda progress: self.folder.write(VERDICT, None), (VERDICT,))
+        parts = [f"{name}.json" for name in ("comparison", *others)]
+        return Stage("test", self._measure_and_conclude, (*parts, VERDICT))
 
-        def measure(progress: Progress) -> None:
-            verdict = None
-            for split in tested:
-                found = self.measure_test(split, progress)
-                for name, part in {"comparison": found.comparison, **found.others}.items():
-                    self.folder.write(f"{name}.json", part)
-                before = self.folder.read("baseline.json")["reported"]
-                after = guard_values(self.guards, found.made, reporting=True)
-                lost = forgotten(self.guards, before, after, self.margin)
-                verdict = conclude(found, self.nouns, forgotten=lost, dev_queries=self.dev_queries)
-            self.folder.write(VERDICT, verdict)
-
-        parts = ("comparison", *others) if tested else ()
-        return Stage("test", measure, (*(f"{part}.json" for part in parts), VERDICT))
+    def _measure_and_conclude(self, progress: Progress) -> None:
+        found = self.measure_test(self.collection.split("test"), progress)
+        self.folder.write("comparison.json", found.comparison)
+        for name, part in found.others.items():
+            self.folder.write(f"{name}.json", part)
+        before = self.folder.read("baseline.json")["reported"]
+        after = guard_values(self.guards, found.made, reporting=True)
+        lost = forgotten(self.guards, before, after, self.margin)
+        verdict = conclude(found, self.nouns, forgotten=lost, dev_queries=self.dev_queries)
+        # last, as a run with a verdict is finished
+        self.folder.write(VERDICT, verdict)
 
     def back_off(
         self,
@@ -355,10 +346,16 @@ class Run(ABC):
         self.folder.once("merge.json", found)
 
     @property
+    def taken(self) -> Merged:
+        """What merge.json has of the share of what was trained that was taken."""
+        rows = [Merged(**row) for row in self.folder.read("merge.json")]
+        (found,) = [row for row in rows if row.chosen]
+        return found
+
+    @property
     def chosen(self) -> float:
         """The share of what was trained that was taken."""
-        (row,) = (row for row in self.folder.read("merge.json") if row["chosen"])
-        return float(row["ratio"])
+        return self.taken.ratio
 
     def guards_before(
         self, base: Candidate, progress: Progress, *, reported: Candidate | None = None
@@ -366,8 +363,7 @@ class Run(ABC):
         """What `base` reaches on each guard's halves: `guards` to choose with, `reported` for the
         verdict, this by another candidate where one is given.
         """
+        guards = guard_values(self.guards, base, progress=progress)
         after = base if reported is None else reported
-        return {
-            "guards": guard_values(self.guards, base, progress=progress),
-            "reported": guard_values(self.guards, after, reporting=True, progress=progress),
-        }
+        before = guard_values(self.guards, after, reporting=True, progress=progress)
+        return {"guards": guards, "reported": before}

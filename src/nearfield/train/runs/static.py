@@ -42,7 +42,7 @@ from nearfield.train.fits.token_vectors import frequent_words, static_tokeniser,
 from nearfield.train.runs.candidate import ByVectors, Candidate
 from nearfield.train.runs.conclude import Measured
 from nearfield.train.runs.document_run import DocumentRun
-from nearfield.train.runs.run import MADE, Stage, data_of, locked_run, told
+from nearfield.train.runs.run import MADE, Stage, data_of, locked_run
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.types.arrays import Floats
 from nearfield.types.contract import Contract
@@ -94,7 +94,7 @@ def distil(
     """
     recipe = recipe or DistilRecipe()
     with locked_run(to) as folder:
-        run = DistilRun(model, folder, recipe, told(setting, data))
+        run = DistilRun(model, folder, recipe, setting.with_source(data))
         if data is None:
             run.without_data()
             return None
@@ -151,7 +151,8 @@ class DistilRun(DocumentRun):
                 "of one that is; add documents to fit to"
             )
         evenly = np.linspace(0, len(free) - 1, min(self.recipe.texts, len(free)))
-        self.texts = self.collection.document_texts[free[np.unique(evenly.astype(np.int64))]]
+        chosen = free[np.unique(evenly.astype(np.int64))]
+        self.texts = self.collection.document_texts[chosen]
         contract = self.teacher.contract
         self.identify(guards, self.facts, {"model": contract.name, "kind": contract.kind})
 
@@ -249,9 +250,10 @@ class DistilRun(DocumentRun):
     def _table(self, share: float) -> Floats:
         """(tokens, dim) the table at this share of the fit; what stands for no text stays 0."""
         table = np.empty_like(self.start)
-        sides = (torch.from_numpy(side) for side in (table, self.fit.start, self.fit.table))
-        into, base, tuned = ({"table": side} for side in sides)
-        put_weights(into, base, tuned, share)
+        into = {"table": torch.from_numpy(table)}
+        base = {"table": torch.from_numpy(self.fit.start)}
+        fitted = {"table": torch.from_numpy(self.fit.table)}
+        put_weights(into, base, fitted, share)
         table[~self.start.any(axis=1)] = 0
         return table
 
@@ -271,14 +273,15 @@ class DistilRun(DocumentRun):
 
     def measure_test(self, split: Split, progress: Progress) -> Measured:
         name = self.contract.name
-        before = f"{self.contract.name} before the fit"
-        made = {part: load(self.folder.path / part) for part in ("start", "model")}
-        rows = {before: made["start"], name: made["model"]}
-        rows[self.teacher.contract.name] = self.teacher
-        systems = [
-            system
-            for row, encoder in rows.items()
-            for system in model_systems(encoder, split, name=row, progress=progress)
-        ]
+        before = f"{name} before the fit"
+        fitted = load(self.folder.path / "model")
+        rows = {
+            before: load(self.folder.path / "start"),
+            name: fitted,
+            self.teacher.contract.name: self.teacher,
+        }
+        systems = []
+        for row, encoder in rows.items():
+            systems += model_systems(encoder, split, name=row, progress=progress)
         comparison = self.compared(systems, split)
-        return Measured(comparison, before, name, ByVectors(made["model"]))
+        return Measured(comparison, before, name, ByVectors(fitted))

@@ -32,7 +32,8 @@ class Pruned(NearfieldError):
 
 def varied(recipe: Recipe, by: Mapping[str, float]) -> Recipe:
     """The recipe with its values multiplied."""
-    schedule, objective = recipe.schedule, recipe.objective
+    schedule = recipe.schedule
+    temperature = recipe.objective.temperature * by["temperature"]
     return replace(
         recipe,
         schedule=replace(
@@ -42,10 +43,7 @@ def varied(recipe: Recipe, by: Mapping[str, float]) -> Recipe:
             epochs=schedule.epochs * by["epochs"],
             batch=max(2, round(schedule.batch * by["batch"])),
         ),
-        objective=replace(
-            objective,
-            temperature=min(MOST_TEMPERATURE, objective.temperature * by["temperature"]),
-        ),
+        objective=replace(recipe.objective, temperature=min(MOST_TEMPERATURE, temperature)),
     )
 
 
@@ -79,7 +77,10 @@ def best_recipe(
         pruner=optuna.pruners.MedianPruner(n_startup_trials=ALONE),
     )
     study.enqueue_trial({**dict.fromkeys(VARIED, 1.0), "batch": 1.0})
+    states = optuna.trial.TrialState
     recipes: list[Recipe] = []
+    # an interrupted search asks for all trials again: the sampler is seeded, and what is in a
+    # trial's folder tells Optuna the same values as before, so that the same ones come next
     for number in range(trials):
         trial = study.ask()
         by = {name: trial.suggest_float(name, *ends, log=True) for name, ends in VARIED.items()}
@@ -87,14 +88,12 @@ def best_recipe(
         recipes.append(varied(recipe, by))
         place = Path(to) / "checkpoints" / "trials" / f"{number:03d}"
         with locked_run(place) as folder:
-            report = _reporting(trial, folder)
+            reporting = replace(setting, rows=_reporting(trial, folder))
             with setting.watch(f"trial {number + 1} of {trials}") as progress:
-                told = replace(setting, rows=report)
-                asked = learning_from(pairs, recipes[-1])
-                made = Trial(model, folder, asked, told)
+                made = Trial(model, folder, learning_from(pairs, recipes[-1]), reporting)
+                # the data is the same for all: the doctor looks at it once
                 value = made.dev(collection, allow if number == 0 else None, progress)
-        state = optuna.trial.TrialState
-        study.tell(trial, value, state=state.PRUNED if value is None else state.COMPLETE)
+        study.tell(trial, value, state=states.PRUNED if value is None else states.COMPLETE)
     best: int = study.best_trial.number
     return recipes[best]
 
@@ -105,21 +104,24 @@ def _reporting(trial: Any, folder: RunFolder) -> Rows:
 
     It raises Pruned where the trial is to be stopped.
     """
-    places: dict[int, int] = {}
+    told: set[int] = set()
 
-    def told(row: Mapping[str, Any]) -> bool:
-        if "dev" not in row or not row["step"]:
+    def tell(row: Mapping[str, Any]) -> bool:
+        """Whether the row has a value of dev, apart from the base model's."""
+        step = row["step"]
+        if "dev" not in row or not step:
             return False
-        if row["step"] not in places:
-            places[row["step"]] = len(places)
-            trial.report(row["dev"], places[row["step"]])
+        # by its number and not by its step: trials of other batch sizes are compared with it
+        if step not in told:
+            trial.report(row["dev"], len(told))
+            told.add(step)
         return True
 
     for row in folder.training():
-        told(row)
+        tell(row)
 
     def rows(row: Mapping[str, Any]) -> None:
-        if told(row) and trial.should_prune():
+        if tell(row) and trial.should_prune():
             raise Pruned
 
     return rows
@@ -139,13 +141,14 @@ class Trial(TuningRun):
         if not folder.has("merge.json") and not folder.has("pruned.json"):
             if allow is not None:
                 self.examination(allow).do(progress)
-            steps = (self.encode_documents, self.measure_baseline, *self.training().values())
+            before = (self.encode_documents, self.measure_baseline)
             try:
-                for do in (*steps, self.merge):
+                for do in (*before, *self.training().values(), self.merge):
                     do(progress)
             except Pruned:
                 folder.write("pruned.json", {})
+            # the weights of many trials would fill a disk, and only what dev says of them counts
             shutil.rmtree(folder.path / "checkpoints")
         if folder.has("pruned.json"):
             return None
-        return max(float(row["dev"]) for row in folder.read("merge.json") if row["chosen"])
+        return self.taken.dev

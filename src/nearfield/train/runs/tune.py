@@ -11,8 +11,8 @@ from nearfield.formats.model_folder import read_model_folder
 from nearfield.formats.towers.find import image_layout
 from nearfield.models.find import image_model_path, model_path
 from nearfield.train.recipe import Recipe, default_recipe
-from nearfield.train.runs.joined import JoinedRun, image_training, refuse
-from nearfield.train.runs.run import data_of, locked_run, told
+from nearfield.train.runs.joined import JoinedRun, image_training, refuse_for_images
+from nearfield.train.runs.run import data_of, locked_run
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.train.tuning.staged import StagedRun
 from nearfield.train.tuning.tuning_run import TuningRun, learning_from
@@ -57,11 +57,14 @@ def tune(
         raise InputError("pairs are texts; a model of images and text learns from the images")
     recipe = learning_from(pairs, recipe or tuning_recipe(model))
     if joined:
-        refuse(recipe, setting)
-    collection, setting = data_of(data), told(setting, data)
-    made: type[JoinedRun | TuningRun] = StagedRun if recipe.stages else TuningRun
+        refuse_for_images(recipe, setting)
+    collection = data_of(data)
+    setting = setting.with_source(data)
+    made: type[JoinedRun | TuningRun] = TuningRun
     if joined:
         made = JoinedRun
+    elif recipe.stages:
+        made = StagedRun
     with locked_run(to) as place:
         run = made(model, place, recipe, setting)
         run.begin(collection, guards)

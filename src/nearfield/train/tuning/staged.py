@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from nearfield.data.collection import Collection
@@ -63,29 +64,35 @@ class StagedRun(TuningRun):
         super().begin(collection, guards)
 
     def data_sets(self) -> Sequence[DataSet]:
-        return [each for stage in self.recipe.stages for each in sets_of(stage)]
+        sets: list[DataSet] = []
+        for stage in self.recipe.stages:
+            sets += sets_of(stage)
+        return sets
 
     def open_sources(self) -> Sequence[Source]:
-        self.by_stage = [
-            [Source.open(each, stage, self.collection) for each in sets_of(stage)]
-            for stage in self.recipe.stages
-        ]
-        return [source for sources in self.by_stage for source in sources]
+        self.by_stage: list[list[Source]] = []
+        for stage in self.recipe.stages:
+            opened = [Source.open(each, stage, self.collection) for each in sets_of(stage)]
+            self.by_stage.append(opened)
+        return list(chain.from_iterable(self.by_stage))
 
     def training(self) -> dict[str, Do]:
         count = len(self.recipe.stages)
-        steps: dict[str, Do] = {
-            f"stage {number} of {count}": partial(self.go_through_stage, number)
-            for number in range(1, count + 1)
-        }
-        return steps | {"read the last stage": self.read_last}
+        steps: dict[str, Do] = {}
+        for number in range(1, count + 1):
+            steps[f"stage {number} of {count}"] = partial(self.go_through_stage, number)
+        steps["read the last stage"] = self.read_last
+        return steps
 
     def go_through_stage(self, number: int, progress: Progress) -> None:
         """Make what a stage leaves, or go on with it."""
-        stage, place = self.recipe.stages[number - 1], self.place(number)
+        stage = self.recipe.stages[number - 1]
+        place = self.place(number)
         if (place / "model").exists():
             return
-        start = self.model if number == 1 else str(self.place(number - 1) / "model")
+        start = self.model
+        if number > 1:
+            start = str(self.place(number - 1) / "model")
         if stage.objective.name in PRETRAINING:
             pretrain(
                 start,
@@ -121,11 +128,13 @@ class StagedRun(TuningRun):
         stages = zip(self.recipe.stages, self.by_stage, strict=True)
         work = dict(super().work())
         for number, (stage, sources) in enumerate(stages, 1):
+            # a pre-training objective has no pairs, and learns from each document
             pairs = sum(map(len, sources)) or len(self.given.documents)
             parts = expected_work(
                 stage, self.collection, max_tokens=self.max_tokens, guards=0, pairs=pairs
             )
-            work[f"stage {number} of {len(self.by_stage)}"] = sum(parts.values()) - parts["test"]
+            del parts["test"]  # the whole run's alone
+            work[f"stage {number} of {len(self.by_stage)}"] = sum(parts.values())
         return work
 
 
@@ -143,10 +152,14 @@ class StageRun(TuningRun):
         sources: Sequence[Source],
     ) -> None:
         super().__init__(model, folder, recipe, whole.setting)
-        self.whole, self.foldable, self.opened = whole, False, sources
+        self.whole = whole
+        self.foldable = False
+        self.opened = sources
 
     def take(self, collection: Collection, *, leaks: bool = True) -> None:
-        self.given, self.collection, self.notes = self.whole.given, self.whole.collection, ()
+        self.given = self.whole.given
+        self.collection = self.whole.collection
+        self.notes = ()
 
     def open_sources(self) -> Sequence[Source]:
         return self.opened
@@ -164,6 +177,7 @@ class StageRun(TuningRun):
         self.guards = self.whole.guards
         before = (self.encode_documents, self.measure_baseline)
         for do in (*before, *self.training().values(), self.merge, self.save):
+            # one figure of progress for the stage: its steps, which take nearly all of its time
             do(progress if do == self.train else silent)
 
 

@@ -71,12 +71,14 @@ class TuningRun(EncoderRun):
 
     def __init__(self, model: str, folder: RunFolder, recipe: Recipe, setting: Setting) -> None:
         super().__init__(folder, setting, recipe)
-        self.model, sets = model, self.data_sets()
+        self.model = model
+        sets = self.data_sets()
         self.own_train = any(each.pairs == TRAIN for each in sets)
         self.trained: TextModel = TextModel.open(
             model_path(model), precision=self.precision, device=self.device
         )
-        # whose fusion dev chooses, too
+        # not with other data sets, which no fold would hold out, nor where a head has parts, whose
+        # fusion is chosen by dev
         self.foldable = self.own_train and len(sets) == 1 and self.trained.head.weights is None
 
     def data_sets(self) -> Sequence[DataSet]:
@@ -95,6 +97,7 @@ class TuningRun(EncoderRun):
     def begin(self, collection: Collection, guards: Sequence[str] | None = None) -> None:
         """Open what is learned from and what measures it, and write what decides the result."""
         recipe = self.recipe
+        # given pairs are cleared of leaks row by row, where they are opened
         self.take(collection, leaks=self.own_train)
         self.held_out = held_out(self.collection, seed=recipe.seed) if self.foldable else []
         self.folds = len(self.held_out)
@@ -137,9 +140,11 @@ class TuningRun(EncoderRun):
 
     def cut(self, given: Collection) -> tuple[Collection, tuple[str, ...]]:
         seed = self.recipe.seed
-        made = (with_all_splits if self.own_train else with_judged_splits)(given, seed=seed)
-        folded = self.foldable and held_out(made[0], seed=seed)
-        return made if folded else with_enough_dev(*made, seed=seed)
+        splits_of = with_all_splits if self.own_train else with_judged_splits
+        made, notes = splits_of(given, seed=seed)
+        if self.foldable and held_out(made, seed=seed):
+            return made, notes  # train's queries choose, and none is taken from them for dev
+        return with_enough_dev(made, notes, seed=seed)
 
     def queries_learned(self) -> Sequence[str]:
         return Chained(*(source.queries for source in self.sources))
@@ -185,6 +190,7 @@ class TuningRun(EncoderRun):
         if len(parts) == 1:
             return parts[0]
         recipes = [source.recipe for source in self.sources]
+        # each is asked now: a data set may have its first batch in the middle of the run
         for part, recipe in zip(parts, recipes, strict=True):
             needed(part, recipe, self.trained)
         return Mixed(parts, recipes, self.recipe.data.mix)
@@ -238,32 +244,36 @@ class TuningRun(EncoderRun):
     def _fitted_fusion(self, present: Mapping[str, float]) -> Fusion:
         queries, documents = self.pool.embedded(self.after)
         found = fit_fusion(queries.by_part, documents.by_part, present, self.pool)
-        self._fuse_by(found.weights)
+        self._fuse_by(found.weights)  # so that the guards are measured with them
         frozen = self.folder.read("baseline.json")["guards"]
-        kept = keeps(guard_values(self.guards, self.merged), frozen, self.margin)
-        return found if kept else Fusion(dict(present), found.before, found.before)
+        if keeps(guard_values(self.guards, self.merged), frozen, self.margin):
+            return found
+        return Fusion(dict(present), found.before, found.before)
 
     def _fuse_by(self, weights: Mapping[str, float]) -> None:
         self.trained.head.weights = dict(weights)
         self.trained.contract = dataclasses.replace(self.trained.contract, fusion=dict(weights))
 
     def save(self, progress: Progress) -> None:
-        self.trained.layers = None
+        self.trained.layers = None  # the kernels' copies of the weights, which nothing needs now
         if self.folder.has("model"):
             return
         name = f"{self.encoder.contract.name}-{self.collection.name}"
         # the base itself was trained for none of them
         dims = self.recipe.objective.dims if self.chosen else ()
-        adapters, asked = self.trained.adapters, self.recipe.lora
+        adapters = self.trained.adapters
+        asked = self.recipe.lora
+        # the model's folder holds merged weights; the adapter alone is for other tools
         if adapters is not None and asked.rank and not asked.per_role:
             adapters.adapters[0].save(self.folder.path / "adapter", base=known_as(self.model))
         save_encoder(self.trained, self.folder.path / "model", name=name, matryoshka_dims=dims)
 
     def measure_test(self, split: Split, progress: Progress) -> Measured:
-        for part in filter(self.folder.has, ("model", "adapter")):
-            keep_trained_on([self.encoder.folder.path], self.folder.path / part, self.learnt)
-        base, tuned = (
-            load(path, precision=self.precision, device=self.device)
-            for path in (self.model, self.folder.path / "model")
-        )
+        made = self.folder.path / "model"
+        adapter = self.folder.path / "adapter"
+        for folder in (made, adapter):
+            if folder.exists():
+                keep_trained_on([self.encoder.folder.path], folder, self.learnt)
+        base = load(self.model, precision=self.precision, device=self.device)
+        tuned = load(made, precision=self.precision, device=self.device)
         return self.measure_folders(base, tuned, split, progress)

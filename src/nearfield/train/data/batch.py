@@ -105,13 +105,14 @@ class TextBatch(Batch):
 
     def examples(self, model: Any, outputs: Sequence[Any]) -> Examples:
         """See Batch.examples."""
-        place, query = self.place.to(model.device), self.query.to(model.device)
-        columns = {
-            name: column.to(model.device) if isinstance(column, Tensor) else column
-            for name, column in self.columns.items()
-        }
+        place = self.place.to(model.device)
+        query = self.query.to(model.device)
+        columns: dict[str, Column] = {}
+        for name, column in self.columns.items():
+            # what is marked stays where it is: rows of it become a matrix when a loss wants them
+            columns[name] = column.to(model.device) if isinstance(column, Tensor) else column
         queries = int(self.query.max()) + 1
         items = model.head.represented(outputs, self.parts, place)
-        asked, given = items[:queries], items[queries:]
+        asked = items[:queries]
         distinct = None if model.queries else asked
-        return Examples(asked[query], given, columns, distinct)
+        return Examples(asked[query], items[queries:], columns, distinct)

@@ -46,11 +46,13 @@ def copies(
     left = iter(texts)
     while block := list(islice(left, _BLOCK)):
         keys.append(digests(map(key, block)))
-        some.append(start + _touching(known, *shingler([_glimpses(text) for text in block])))
+        runs, owners = shingler([_glimpses(text) for text in block])
+        some.append(start + _touching(known, runs, owners))
         start += len(block)
     digested = np.concatenate(keys)
     near = np.concatenate(some)
     found = np.isin(digested, digests(map(key, held)))  # of texts without words, too
+    # the few that may be near-copies are read again, and compared with what is held as a whole
     both = [*held, *(texts[int(at)] for at in near)]
     pairs = near_duplicates(both, threshold=threshold, sizes=sizes)
     across = (pairs.first < len(held)) & (pairs.second >= len(held))

@@ -29,10 +29,7 @@ class EncodedOnce(Encoder[Any]):
         self.encoder = encoder
         self.contract = encoder.contract
         self._handed = False
-        self._places: dict[bytes, int] = {}
-        self._held: Embeddings | None = None
-        self._counts = np.empty((0, 2), np.int64)
-        self._read = np.zeros(len(dataclasses.fields(Usage)))
+        self.forget()
 
     @property
     def identity(self) -> dict[str, str] | None:
@@ -43,7 +40,10 @@ class EncodedOnce(Encoder[Any]):
 
     def forget(self) -> None:
         """Hold no document: the weights have changed, or are about to."""
-        self.__init__(self.encoder)  # type: ignore[misc]
+        self._places: dict[bytes, int] = {}
+        self._held: Embeddings | None = None
+        self._counts = np.empty((0, 2), np.int64)
+        self._read = np.zeros(len(dataclasses.fields(Usage)))
 
     def handed_to(self, encoder: Encoder[Any]) -> EncodedOnce:
         """The documents so far, with `encoder`, which has the same weights, for those to come."""
@@ -73,17 +73,24 @@ class EncodedOnce(Encoder[Any]):
             self._add(list(missing), [items[at] for at in missing.values()], progress)
         places = np.array([self._places[known] for known in hashes], np.int64)
         assert self._held is not None
-        everything = np.array_equal(places, np.arange(len(self._held)))
-        chosen: Any = self._held if everything else self._held[places]
+        chosen: Any = self._held
+        # a corpus that is encoded again is not copied
+        if not np.array_equal(places, np.arange(len(self._held))):
+            chosen = self._held[places]
         counts = self._counts[places]
         kept: Embeddings = dataclasses.replace(chosen, counts=counts, usage=self._usage_of(counts))
         return kept
 
     def _add(self, hashes: list[bytes], texts: list[str], progress: Progress) -> None:
         made: Embeddings = self.encoder.encode(texts, DOCUMENT, progress=progress)
-        self._places |= {known: len(self._places) + at for at, known in enumerate(hashes)}
-        self._held = made if self._held is None else type(made).join([self._held, made])
-        counts = np.zeros((len(texts), 2), np.int64) if made.counts is None else made.counts
+        self._places |= {known: at for at, known in enumerate(hashes, len(self._places))}
+        if self._held is None:
+            self._held = made
+        else:
+            self._held = type(made).join([self._held, made])
+        counts = made.counts
+        if counts is None:
+            counts = np.zeros((len(texts), 2), np.int64)
         self._counts = np.concatenate([self._counts, counts])
         self._read += np.array(dataclasses.astuple(made.usage))
 

@@ -22,7 +22,7 @@ from nearfield.retrieval.queries import Queries
 from nearfield.retrieval.retrieve import retrieve
 from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.dense import Dense
-from nearfield.similarity.embeddings import VECTORS
+from nearfield.similarity.embeddings import VECTORS, Embeddings
 from nearfield.similarity.open import open_embeddings
 from nearfield.similarity.stored import read_ids
 from nearfield.store.array import check_finite, map_array
@@ -64,16 +64,12 @@ class FrozenVectors:
                 "trained maps dense vectors"
             )
         if documents is None:
-            documents = encoded(
-                encoder, collection.document_texts, DOCUMENT, progress=progress
-            ).as_dense("training")
-        return cls(
-            encoder.contract.name,
-            collection,
-            documents,
-            encoded(encoder, collection.query_texts, QUERY).as_dense("training"),
-            encoder.trained_on,
-        )
+            texts = collection.document_texts
+            made = encoded(encoder, texts, DOCUMENT, progress=progress)
+            documents = made.as_dense("training")
+        queries = encoded(encoder, collection.query_texts, QUERY).as_dense("training")
+        name = encoder.contract.name
+        return cls(name, collection, documents, queries, encoder.trained_on)
 
     @classmethod
     def read(
@@ -104,9 +100,12 @@ class FrozenVectors:
         self, split: Split, queries: Dense | None = None, documents: Dense | None = None
     ) -> Ranking:
         """What the split's queries find, by other vectors where these are given."""
-        index = exact_index(self.documents if documents is None else documents)
-        queries = self.of_split(split) if queries is None else queries
+        if queries is None:
+            queries = self.of_split(split)
+        if documents is None:
+            documents = self.documents
         ids = self.collection.document_ids
+        index = exact_index(documents)
         return retrieve(queries, index, Queries.of(split), ids, k=min(DEPTH, len(ids)))
 
     def system(self, name: str, model: str, split: Split, ranking: Ranking) -> System:
@@ -125,23 +124,25 @@ def stored_vectors(folder: str | Path, ids: Sequence[str], what: str) -> Dense:
     embeddings of another kind than dense.
     """
     folder = Path(folder)
-    stored = open_embeddings(folder) if (folder / "vectors.json").is_file() else _plain(folder)
+    stored = _opened(folder)
     if not stored.one_vector:
         raise ContractError(f"{folder}: holds {stored.kind} embeddings; wanted dense vectors")
     stored = stored.as_dense("training")
     found = read_ids(folder)
     if found is None:
+        # without ids the vectors can only be in the order of the collection
         if len(stored) != len(ids):
             raise InputError(
                 f"has no ids.jsonl and {len(stored)} vectors for {len(ids)} ids; give ids.jsonl, "
-                "one JSON string a line",
+                "one JSON string per line",
                 path=folder,
             )
         return stored
     names = list(found)
     if len(names) != len(stored):
         raise InputError(
-            f"holds {len(stored)} vectors and {len(names)} ids; wanted one id a vector", path=folder
+            f"holds {len(stored)} vectors and {len(names)} ids; wanted one id per vector",
+            path=folder,
         )
     place = {name: row for row, name in enumerate(names)}
     missing = [key for key in ids if key not in place]
@@ -154,7 +155,10 @@ def stored_vectors(folder: str | Path, ids: Sequence[str], what: str) -> Dense:
     return stored[np.array([place[key] for key in ids], np.int64)]
 
 
-def _plain(folder: Path) -> Dense:
+def _opened(folder: Path) -> Embeddings:
+    """What is in a vector folder, or the plain array of another tool's."""
+    if (folder / "vectors.json").is_file():
+        return open_embeddings(folder)
     path = folder / VECTORS
     vectors = map_array(path, ["float32", "float16", "float64"], (None, None)).astype(np.float32)
     check_finite(vectors, path)

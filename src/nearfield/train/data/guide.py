@@ -60,9 +60,11 @@ class Guide:
         candidates = candidates_of(pairs)
         asked = np.unique(pairs.query)
         given = np.unique(candidates[candidates >= 0])
+        asked_texts = [queries[at] for at in asked.tolist()]
+        given_texts = [documents[at] for at in given.tolist()]
         return cls(
-            model.encode([queries[at] for at in asked.tolist()], QUERY, progress=progress),
-            model.encode([documents[at] for at in given.tolist()], DOCUMENT, progress=progress),
+            model.encode(asked_texts, QUERY, progress=progress),
+            model.encode(given_texts, DOCUMENT, progress=progress),
             asked,
             given,
         )
@@ -80,8 +82,9 @@ class Guide:
 
     def vectors(self, queries: Positions, documents: Positions) -> Tensor:
         """(B, 2, dim) float32: of each query and of the document beside it."""
-        sides = self._queries(queries), self._documents(documents)
-        return torch.from_numpy(np.stack([np.asarray(side, np.float32) for side in sides], 1))
+        asked = np.asarray(self._queries(queries), np.float32)
+        given = np.asarray(self._documents(documents), np.float32)
+        return torch.from_numpy(np.stack([asked, given], 1))
 
     def _queries(self, places: Positions) -> Dense:
         return self.queries[np.searchsorted(self.asked, places)]

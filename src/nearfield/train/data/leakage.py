@@ -34,15 +34,19 @@ def held_out_splits(collection: Collection) -> list[str]:
 
 def held_out_queries(collection: Collection, texts: Sequence[str]) -> tuple[Hashes, Mask]:
     """The digest of each text, and whether it asks, nearly, what a held-out split asks."""
-    splits = [collection.split(name) for name in held_out_splits(collection)]
-    return copies(texts, [text for each in splits for text in each.query_texts], queries=True)
+    held: list[str] = []
+    for name in held_out_splits(collection):
+        held += collection.split(name).query_texts
+    return copies(texts, held, queries=True)
 
 
 def held_out_documents(collection: Collection, texts: Sequence[str]) -> tuple[Hashes, Mask]:
     """The digest of each text, and whether it is, nearly, a document that a held-out split judges,
     of any grade.
     """
-    held = [at for name in held_out_splits(collection) for at in _judged(collection, name)]
+    held: list[int] = []
+    for name in held_out_splits(collection):
+        held += _judged(collection, name)
     return copies(texts, collection.document_texts[held])
 
 
@@ -50,8 +54,10 @@ def learned_documents(texts: Sequence[str], learned: Sequence[str]) -> Mask:
     """(texts,) whether each is, nearly, one of the texts that are `learned` from, of any number:
     one pass reads these.
     """
+    # the many are read once, for the few that are near; only these are then held beside the texts
     _, near = copies(learned, texts)
-    return copies(texts, [learned[at] for at in np.flatnonzero(near).tolist()])[1]
+    _, found = copies(texts, [learned[at] for at in np.flatnonzero(near).tolist()])
+    return found
 
 
 def free_documents(
@@ -62,7 +68,8 @@ def free_documents(
 
     `same` is what `same_texts` gives, where it is known.
     """
-    same = same_texts(collection) if same is None else same
+    if same is None:
+        same = same_texts(collection)
     held = np.zeros(len(same), bool)
     for name in held_out_splits(collection):
         held |= named(collection, name, same)
@@ -101,9 +108,9 @@ def same_texts(collection: Collection) -> Positions:
         collection.document_texts, threshold=DOCUMENT_THRESHOLD, sizes=DOCUMENT_RUNS
     )
     count = len(collection.documents)
-    edges = coo_matrix(
-        (np.ones(len(near), np.int8), (near.first, near.second)), shape=(count, count)
-    )
+    ones = np.ones(len(near), np.int8)
+    edges = coo_matrix((ones, (near.first, near.second)), shape=(count, count))
+    # near-duplicates of near-duplicates, too: no chain leads from training to a held-out document
     _, labels = connected_components(edges, directed=False)
     return np.asarray(labels, np.int64)
 
@@ -114,17 +121,17 @@ def relevance_by_position(
     """For each query of the split, the grade of each judged document by its position; judgements
     that point nowhere and grades below `least` are left out.
     """
+    # all ids are looked up at once: the collection's documents may be on disk
     named = sorted({document for judged in split.relevance.values() for document in judged})
     place = dict(zip(named, collection.document_positions(named).tolist(), strict=True))
-    rows = (split.relevance[query] for query in split.query_ids)
-    return [
-        {
-            place[document]: grade
-            for document, grade in judged.items()
-            if place[document] >= 0 and grade >= least
-        }
-        for judged in rows
-    ]
+    found = []
+    for query in split.query_ids:
+        judged = {}
+        for document, grade in split.relevance[query].items():
+            if place[document] >= 0 and grade >= least:
+                judged[place[document]] = grade
+        found.append(judged)
+    return found
 
 
 def train_positives(collection: Collection) -> set[int]:

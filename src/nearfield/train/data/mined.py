@@ -62,6 +62,7 @@ def mine_to(
     recipe = Recipe(negatives=negatives)
     whole, notes = with_enough_dev(*with_all_splits(collection, seed=recipe.seed), seed=recipe.seed)
     with RunFolder(Path(path).with_name(f"{Path(path).name}.mining")).locked() as folder:
+        # the mark of a run's folder, by which a later process knows it
         folder.once("environment.json", dict)
         facts = {
             "model": encoder.contract.name,
@@ -71,7 +72,7 @@ def mine_to(
             "negatives": asdict(negatives),
             "gap": gap,
         }
-        _begin_again_unless(folder, json.loads(json.dumps(facts)))
+        _begin_again_unless(folder, facts)
         vectors = folder.path / "vectors"
         corpus = open_corpus(encoder, whole, progress=progress, folder=vectors)
         keep = partial(_kept, folder.path)
@@ -90,6 +91,7 @@ def mine_to(
 
 def _begin_again_unless(folder: RunFolder, facts: dict[str, Any]) -> None:
     """Remove what is in the folder unless it was begun with these facts."""
+    facts = json.loads(json.dumps(facts))  # tuples become lists, as those that are read are
     if not folder.has("data.json") or folder.read("data.json") != facts:
         shutil.rmtree(folder.path / "vectors", ignore_errors=True)
         for block in folder.path.glob("*.npy"):

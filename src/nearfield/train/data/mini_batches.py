@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from nearfield.batch.packed import Packed, packed_batches
@@ -24,13 +25,17 @@ def mini_batches(
     and isn't pooled, or queries are looked up.
     """
     total = len(queries.ids) + len(documents.ids)
-    budget = max(1, min(budget or MINI_TOKENS, -(-total // processes)))
+    budget = max(1, min(budget or MINI_TOKENS, math.ceil(total / processes)))
     longest = max(int(part.lengths.max(initial=0)) for part in (queries, documents))
-    # as many mini-batches, but of about the same size
-    budget = min(budget, -(-total // max(1, -(-total // budget))) + longest)
+    # as many mini-batches, but of about the same size; a batch ends before the text that is too
+    # much for it, so that each needs room for one more
+    count = max(1, math.ceil(total / budget))
+    budget = min(budget, math.ceil(total / count) + longest)
     alike = contract.include_prompt or queries.prompt_tokens == documents.prompt_tokens
     if alike and queries.looked_up == documents.looked_up:
         return packed_batches(queries.followed_by(documents), budget)
+    parts = packed_batches(queries, budget)
     after = len(queries.lengths)
-    moved = [replace(part, items=part.items + after) for part in packed_batches(documents, budget)]
-    return [*packed_batches(queries, budget), *moved]
+    for part in packed_batches(documents, budget):
+        parts.append(replace(part, items=part.items + after))
+    return parts

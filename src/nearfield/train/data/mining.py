@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,14 +25,13 @@ from nearfield.types.role import QUERY
 
 def training_pairs_of(relevance: list[dict[int, int]]) -> tuple[Positions, Positions]:
     """(query, positive) positions of every judgement above 0, in order of query, then document."""
-    rows = [
-        (query, document)
-        for query, judged in enumerate(relevance)
-        for document, grade in sorted(judged.items())
-        if grade > 0
-    ]
-    pairs = np.array(rows, np.int64).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1]
+    queries: list[int] = []
+    positives: list[int] = []
+    for query, judged in enumerate(relevance):
+        own = sorted(document for document, grade in judged.items() if grade > 0)
+        positives += own
+        queries += [query] * len(own)
+    return np.array(queries, np.int64), np.array(positives, np.int64)
 
 
 def hard_negatives(
@@ -61,16 +61,14 @@ def hard_negatives(
         ceiling = min(_ceiling(positive, asked.margin), positive - gap)
         allowed = []
         for source in sources:
-            pairs = zip(
-                candidates[source][row].tolist(), similarities[source][row].tolist(), strict=True
-            )
-            allowed.append(
-                [
-                    document
-                    for document, near in pairs
-                    if document >= 0 and near <= ceiling and document not in excluded[row]
-                ]
-            )
+            documents = candidates[source][row].tolist()
+            near = similarities[source][row].tolist()
+            left = []
+            for document, similarity in zip(documents, near, strict=True):
+                if document >= 0 and similarity <= ceiling and document not in excluded[row]:
+                    left.append(document)
+            allowed.append(left)
+        # each pair begins with another source, so that with one negative all have their share
         taken = _in_turn(allowed, asked.per_query, start=first + row)
         chosen[row, : len(taken)] = taken
     return chosen
@@ -133,14 +131,16 @@ class Miner:
         """(rows, per_query) positions of the negatives of these pairs, -1 where there are too
         few.
         """
-        query, positive = self.query[rows], self.positive[rows]
+        query = self.query[rows]
+        positive = self.positive[rows]
+        # a query with several positives is searched with once
         distinct, at = np.unique(query, return_inverse=True)
-        ranked = {
-            source: found[at, self.asked.skip :] for source, found in self.ranks(distinct).items()
-        }
+        found = self.ranks(distinct)
+        ranked = {source: places[at, self.asked.skip :] for source, places in found.items()}
         # asked for together, so that the whole price of a judge is known before anything is paid
-        scores = self.near(query, np.concatenate([positive[:, None], *ranked.values()], axis=1))
-        ends = np.cumsum([1, *(found.shape[1] for found in ranked.values())])[:-1]
+        asked = [positive[:, None], *ranked.values()]
+        scores = self.near(query, np.concatenate(asked, axis=1))
+        ends = np.cumsum([part.shape[1] for part in asked])[:-1]
         of_positive, *of_sources = np.split(scores, ends, axis=1)
         return hard_negatives(
             ranked,
@@ -154,14 +154,17 @@ class Miner:
 
     def _excluded(self, query: Positions) -> list[set[int]]:
         """For each query what is no negative, with the documents of nearly the same texts."""
-        same, judged = self.corpus.same, [self.relevant[at] for at in query.tolist()]
+        same = self.corpus.same
+        judged = [self.relevant[at] for at in query.tolist()]
         labels = same[sorted(set[int]().union(*judged))]
-        twins: dict[int, list[int]] = {}
+        twins = defaultdict[int, set[int]](set)
         for document in np.flatnonzero(np.isin(same, labels)).tolist():
-            twins.setdefault(int(same[document]), []).append(document)
-        return [
-            {twin for document in each for twin in twins[int(same[document])]} for each in judged
-        ]
+            twins[int(same[document])].add(document)
+        excluded = []
+        for documents in judged:
+            labelled = [twins[int(same[document])] for document in documents]
+            excluded.append(set[int]().union(*labelled))
+        return excluded
 
 
 def mine(
@@ -189,8 +192,9 @@ def mine(
             f"{corpus.collection.name}: train has {len(query)} pairs to learn "
             "from; wanted at least 2, and better 500"
         )
-    vectors = encoded(encoder, split.query_texts, QUERY)
-    asked, texts = recipe.negatives, split.query_texts
+    asked = recipe.negatives
+    texts = split.query_texts
+    vectors = encoded(encoder, texts, QUERY)
     ranks = corpus.ranking(
         vectors, texts, asked.depth, corpus.free, asked.sources, seed=recipe.seed
     )
@@ -200,8 +204,10 @@ def mine(
     no_negative = possible_positives(corpus.collection, split)
     miner = Miner(corpus, asked, query, positive, ranks, near, no_negative, gap)
     size = ROWS if judge is None else len(query)
-    blocks = [slice(start, start + size) for start in range(0, len(query), size)]
-    found = [keep(number, partial(miner.negatives, rows)) for number, rows in enumerate(blocks)]
+    found = []
+    for number, start in enumerate(range(0, len(query), size)):
+        rows = slice(start, start + size)
+        found.append(keep(number, partial(miner.negatives, rows)))
     return TrainingPairs(query, positive, np.concatenate(found))
 
 

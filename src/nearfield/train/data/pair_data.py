@@ -4,6 +4,7 @@ as pairs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,8 +84,8 @@ class PairData:
         real = candidates >= 0
         query = np.broadcast_to(self.pairs.query[batch, None], candidates.shape)
         tokens = self.tokenise((query[real], candidates[real]))
-        parts = packed_batches(
-            tokens, max(1, min(budget or MINI_TOKENS, -(-len(tokens.ids) // processes)))
-        )
+        each = math.ceil(len(tokens.ids) / processes)
+        parts = packed_batches(tokens, max(1, min(budget or MINI_TOKENS, each)))
+        # where each pair lies: packing orders them by length
         place = np.argsort(np.concatenate([part.items for part in parts]))
         return PairBatch(parts, torch.from_numpy(place), torch.from_numpy(real))

@@ -5,7 +5,7 @@ easily taken for them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +78,7 @@ class Pool:
         """The measure of each query where these are the scores (n, m) of all its documents."""
         k = min(DEPTH, scores.shape[1])
         places = np.arange(scores.shape[1])
+        # one more, as a query's own document is taken out again
         order = np.stack([best(row, places, k + 1) for row in scores])
         found = Ranking(
             self.query_ids, self.document_ids, order, np.take_along_axis(scores, order, 1)
@@ -115,15 +116,21 @@ def pooled_documents(
     """
     chosen = set(judged)
     may = set(allowed)
-    for rank in range(max((array.shape[1] for array in candidates), default=0)):
-        for array in candidates:
-            for document in array[:, rank].tolist() if rank < array.shape[1] else ():
-                if len(chosen) >= limit:
-                    return np.array(sorted(chosen), np.int64)
-                if document in may:
-                    chosen.add(document)
+    for document in _by_rank(candidates):
+        if len(chosen) >= limit:
+            return np.array(sorted(chosen), np.int64)
+        if document in may:
+            chosen.add(document)
     rest = sorted(
         may - chosen, key=lambda document: hashlib.sha256(ids[document].encode()).digest()
     )
     chosen.update(rest[: max(0, limit - len(chosen))])
     return np.array(sorted(chosen), np.int64)
+
+
+def _by_rank(candidates: Sequence[Positions]) -> Iterator[int]:
+    """All candidates: every source's first of every query, then the second ones, and so on."""
+    for rank in range(max((array.shape[1] for array in candidates), default=0)):
+        for array in candidates:
+            if rank < array.shape[1]:
+                yield from array[:, rank].tolist()

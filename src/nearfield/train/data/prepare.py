@@ -78,27 +78,35 @@ class Corpus:
         best, among positions `within` in the collection; of the source random, so many that are
         drawn.
         """
-        depth, placed = min(depth, len(within)), np.append(within, -1)
+        depth = min(depth, len(within))
+        if not depth:
+            return lambda rows: dict.fromkeys(sources, np.empty((len(rows), 0), np.int64))
+        # what finds nothing more says -1, which takes the last place: -1 again
+        placed = np.append(within, -1)
+        known = np.append(self.known, -1)
         found: dict[str, Callable[[Positions], Positions]] = {}
-        if BM25 in sources and depth:
+        if BM25 in sources:
             words = bm25(self.collection.document_texts[within])
-            found[BM25] = lambda rows: placed[
-                words.find([texts[row] for row in rows.tolist()], depth).documents
-            ]
-        if MODEL in sources and depth:
-            index, allowed = exact_index(self.vectors), np.isin(self.known, within)
+
+            def by_words(rows: Positions) -> Positions:
+                asked = [texts[row] for row in rows.tolist()]
+                return placed[words.find(asked, depth).documents]
+
+            found[BM25] = by_words
+        if MODEL in sources:
+            index = exact_index(self.vectors)
+            allowed = np.isin(self.known, within)
             where = None if allowed.all() else allowed
-            known = np.append(self.known, -1)
-            found[MODEL] = lambda rows: known[
-                index.search(queries[rows], depth, where=where).documents
-            ]
-        if RANDOM in sources and depth:
+
+            def by_vectors(rows: Positions) -> Positions:
+                return known[index.search(queries[rows], depth, where=where).documents]
+
+            found[MODEL] = by_vectors
+        if RANDOM in sources:
+            # for all queries at once, so that the blocks they are asked in decide nothing
             drawn = np.random.default_rng(seed).integers(len(within), size=(len(texts), depth))
             found[RANDOM] = lambda rows: within[drawn[rows]]
-        return lambda rows: {
-            source: found[source](rows) if source in found else np.empty((len(rows), 0), np.int64)
-            for source in sources
-        }
+        return lambda rows: {source: found[source](rows) for source in sources}
 
 
 def open_corpus(
@@ -188,8 +196,8 @@ def possible_positives(collection: Collection, split: Split) -> list[set[int]]:
     """For each query of the split what is not a negative: the documents judged relevant, and its
     own, which is the query itself.
     """
-    own = split.own_documents.tolist()
-    return [
-        {*judged, *([at] if at >= 0 else [])}
-        for judged, at in zip(relevance_by_position(collection, split), own, strict=True)
-    ]
+    possible = [set(judged) for judged in relevance_by_position(collection, split)]
+    for documents, own in zip(possible, split.own_documents.tolist(), strict=True):
+        if own >= 0:
+            documents.add(own)
+    return possible

@@ -43,9 +43,12 @@ class TrainingPairs:
     @classmethod
     def of(cls, held: Mapping[str, Any]) -> TrainingPairs:
         """From what `json` gave."""
-        query, positive = (np.array(held[name], np.int64) for name in ("query", "positive"))
+        query = np.array(held["query"], np.int64)
+        positive = np.array(held["positive"], np.int64)
         negatives = np.array(held["negatives"], np.int64)
-        return cls(query, positive, negatives if len(negatives) else np.empty((0, 0), np.int64))
+        if not len(negatives):  # an empty list has no second axis
+            negatives = negatives.reshape(0, 0)
+        return cls(query, positive, negatives)
 
 
 @dataclass(frozen=True)
@@ -63,15 +66,21 @@ class MixedPairs(TrainingPairs):
         """
         filled = [len(_batches(size, batch, [seed])) for size in self.sizes]
         weights = np.array(self.sizes, np.float64) ** self.mix
-        shares = np.maximum(1, np.round(sum(filled) * weights / weights.sum())).astype(int).tolist()
+        wanted = np.round(sum(filled) * weights / weights.sum())
+        shares = np.maximum(1, wanted).astype(int).tolist()
         placed: list[tuple[float, int, Integers]] = []
+        start = 0
         for part, (size, full, share) in enumerate(zip(self.sizes, filled, shares, strict=True)):
-            start, passes = sum(self.sizes[:part]), dict[int, list[Integers]]()
+            # what the data set has been gone through, each time in an order of its own
+            passes: dict[int, list[Integers]] = {}
             for number in range(share):
                 at, place = divmod(epoch * share + number, full)
                 if at not in passes:
                     passes[at] = _batches(size, batch, [seed, at, part])
+                # the middle of its piece of the epoch, so that no data set begins before another
                 placed.append(((number + 0.5) / share, part, start + passes[at][place]))
+            start += size
+        # by place alone, then by data set: arrays cannot be compared
         return [rows for *_, rows in sorted(placed, key=lambda each: each[:2])]
 
 
@@ -82,5 +91,5 @@ def _batches(count: int, batch: int, seed: list[int]) -> list[Integers]:
     order = np.random.default_rng(seed).permutation(count)
     cuts = list(range(batch, count, batch))
     if cuts and count - cuts[-1] < 2:
-        cuts.pop()
+        cuts.pop()  # a batch of one has no negatives
     return np.split(order, cuts)

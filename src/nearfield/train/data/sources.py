@@ -38,10 +38,16 @@ class Source:
     @classmethod
     def open(cls, asked: DataSet, recipe: Recipe, collection: Collection) -> Source:
         """Raises InputError as `open_pairs` and `StreamedPairs.check` do."""
-        own, around = asked.objective, recipe.objective
+        own = asked.objective
         if own != ObjectiveChoice():
-            dims, weights = around.dims, around.dim_weights
-            own = replace(own, dims=dims, dim_weights=weights, dims_per_step=around.dims_per_step)
+            # the model's dims are the same whatever its batches minimise
+            around = recipe.objective
+            own = replace(
+                own,
+                dims=around.dims,
+                dim_weights=around.dim_weights,
+                dims_per_step=around.dims_per_step,
+            )
             recipe = replace(recipe, objective=own)
         if asked.pairs == TRAIN:
             return cls(asked, recipe, collection, None)
@@ -96,11 +102,18 @@ class Mixed:
     @cached_property
     def pairs(self) -> MixedPairs:
         """The pairs of all parts, their queries and documents numbered on from part to part."""
-        ends = [(len(part.queries.texts), len(part.documents.texts)) for part in self.parts]
-        starts = np.cumsum([(0, 0), *ends[:-1]], axis=0).tolist()
-        placed = list(zip(self.parts, starts, strict=True))
-        query = np.concatenate([part.pairs.query + start for part, (start, _) in placed])
-        positive = np.concatenate([part.pairs.positive + start for part, (_, start) in placed])
+        queries = []
+        positives = []
+        first_query = 0
+        first_document = 0
+        for part in self.parts:
+            queries.append(part.pairs.query + first_query)
+            positives.append(part.pairs.positive + first_document)
+            first_query += len(part.queries.texts)
+            first_document += len(part.documents.texts)
+        query = np.concatenate(queries)
+        positive = np.concatenate(positives)
+        # a part's own negatives are read where it prepares a batch
         none = np.empty((len(query), 0), np.int64)
         sizes = tuple(len(part.pairs) for part in self.parts)
         return MixedPairs(query, positive, none, sizes, self.mix)
@@ -108,7 +121,10 @@ class Mixed:
     @property
     def gives(self) -> frozenset[str]:
         """See Material.gives."""
-        return frozenset[str]().union(*(part.gives for part in self.parts))
+        given: set[str] = set()
+        for part in self.parts:
+            given |= part.gives
+        return frozenset(given)
 
     def prepare(
         self,
@@ -120,6 +136,7 @@ class Mixed:
         budget: int = 0,
     ) -> TextBatch:
         """See Material.prepare: the columns are those that the part's own objective needs."""
+        # a batch is of one part, which its first pair tells
         starts = np.cumsum([0, *self.pairs.sizes])
         at = int(np.searchsorted(starts, batch[0], side="right")) - 1
         recipe = self.recipes[at]

@@ -63,33 +63,32 @@ class StreamedPairs:
         queries, asked = held_out_queries(collection, pairs.queries)
         texts, judged = held_out_documents(collection, documents)
         first = first_of_each(texts)
+        # the first documents are the positives, row by row
         rows = np.flatnonzero(~asked & ~judged[: len(pairs)])
         if len(rows) < 2:
             raise CollectionError(
                 f"{pairs.called}: {len(rows)} of {len(pairs):,} pairs are left "
                 "to learn from; wanted at least 2"
             )
+        # a negative that a held-out query is answered by is left out, and its row is kept
         own = documents.negatives_of(most=negatives)
         own = np.where((own >= 0) & ~judged[own], first[own], -1)
         training = TrainingPairs(first_of_each(queries)[rows], first[rows], own[rows])
-        alike = pc.index_in(
-            pa.array(digests(map(normalised, pairs.queries))), value_set=pa.array(texts)
-        )
+        as_documents = pa.array(digests(map(normalised, pairs.queries)))
+        alike = pc.index_in(as_documents, value_set=pa.array(texts))
         itself: Positions = pc.fill_null(alike, -1).to_numpy().astype(np.int64)
         return cls(pairs, rows, training, first, itself, len(pairs) - len(rows))
 
     @property
     def note(self) -> str:
         """In a sentence, what is learned from."""
-        left = (
-            (
+        note = f"trained on {len(self.training):,} pairs of {self.pairs.name}"
+        if self.left_out:
+            note += (
                 f"; {self.left_out:,} more were left out because dev or test holds their query or "
                 "document, or nearly the same"
             )
-            if self.left_out
-            else ""
-        )
-        return f"trained on {len(self.training):,} pairs of {self.pairs.name}{left}"
+        return note
 
     def trained_queries(self) -> Sequence[str]:
         """The queries that are learned from, each once."""
@@ -98,17 +97,16 @@ class StreamedPairs:
     def examined(self) -> Pairs:
         """The pairs that the doctor looks at, evenly spaced."""
         chosen = sample(len(self.pairs), EXAMINED)
-        return (
-            self.pairs
-            if len(chosen) == len(self.pairs)
-            else replace(self.pairs, table=self.pairs.table.take(pa.array(chosen)))
-        )
+        if len(chosen) == len(self.pairs):
+            return self.pairs
+        return replace(self.pairs, table=self.pairs.table.take(pa.array(chosen)))
 
     def check(self, recipe: Recipe) -> None:
         """Raise InputError where the recipe's objective or teacher needs what the pairs lack: a
         score for each, or negatives; and where they have scores that nothing reads.
         """
-        needs, name = objective_of(recipe).needs, recipe.objective.name
+        needs = objective_of(recipe).needs
+        name = recipe.objective.name
         if "score" in needs and not self.pairs.scored:
             raise InputError(f"{self.pairs.called} has no scores, from which {name} learns")
         if self.pairs.scored and "score" not in needs:
@@ -118,16 +116,19 @@ class StreamedPairs:
                 "objective.name = 'cosent'"
             )
         if "own" in needs and not (self.training.negatives >= 0).any():
-            taught = bool(recipe.distil.teacher)
+            who = name
+            key = "objective.name"
+            if recipe.distil.teacher:
+                who = "a teacher"
+                key = "distil.teacher"
             raise InputError(
-                f"{self.pairs.called} has no negatives, and {'a teacher' if taught else name} "
-                "compares a query's documents; give pairs with negatives, or leave out "
-                f"{'distil.teacher' if taught else 'objective.name'}"
+                f"{self.pairs.called} has no negatives, and {who} compares a query's documents; "
+                f"give pairs with negatives, or leave out {key}"
             )
 
     def training_data(self, encoder: TextEncoder, *, max_tokens: int) -> TrainingData:
         """What a run reads; texts are tokenised a step at a time."""
-        relevant, scores = RelevantOf(self.training, self.own), None
+        scores = None
         if self.pairs.scored:
             scores = self.pairs.table["score"].to_numpy().astype(np.float32)[self.rows]
         return TrainingData(
@@ -135,7 +136,7 @@ class StreamedPairs:
             TokenSource.of(encoder, Ends(self.pairs), DOCUMENT, max_tokens),
             self.training,
             self.same,
-            relevant,
+            RelevantOf(self.training, self.own),
             scores=scores,
         )
 
@@ -175,6 +176,7 @@ class Ends(Chained):
         fewer.
         """
         width = min(most, int(self._counts.max(initial=0)))
+        # behind the positives, each row's negatives follow those of the row before
         start = int(self._starts[1]) + np.cumsum(self._counts) - self._counts
         columns = np.arange(width)
         return np.where(columns < self._counts[:, None], start[:, None] + columns, -1)
@@ -188,12 +190,16 @@ class RelevantOf(Sequence[set[int]]):
     def __init__(self, pairs: TrainingPairs, own: Positions) -> None:
         self._own = own
         order = np.argsort(pairs.query, kind="stable")
-        self._query, self._positive = pairs.query[order], pairs.positive[order]
+        self._query = pairs.query[order]
+        self._positive = pairs.positive[order]
 
     def __len__(self) -> int:
         return int(self._query[-1]) + 1
 
     def __getitem__(self, query: int) -> set[int]:  # type: ignore[override]
         start, end = np.searchsorted(self._query, [query, query + 1])
-        own = self._own[query : query + 1]
-        return {*self._positive[start:end].tolist(), *own[own >= 0].tolist()}
+        relevant = set(self._positive[start:end].tolist())
+        own = int(self._own[query])
+        if own >= 0:
+            relevant.add(own)
+        return relevant

@@ -61,15 +61,17 @@ def teacher_scores(
     """
     run.identify("teacher.json", {"teacher": teacher.name, **teacher.identity})
     candidates = candidates_of(pairs)
-    row = candidates.shape[1] * np.dtype(np.float32).itemsize
+    row = candidates.shape[1] * np.dtype(np.float32).itemsize  # bytes
     path = run.path / "teacher.float32"
     rows = max(1, teacher.at_once // candidates.shape[1])
-    done = min(path.stat().st_size // row if path.exists() else 0, len(candidates))
+    done = 0
+    if path.exists():
+        done = min(path.stat().st_size // row, len(candidates))
     if done < len(candidates):
         # the same pairs are asked for together, so that a score's last digits are the same
         done -= done % rows
     with storage(path), open(path, "ab") as file:
-        file.truncate(done * row)
+        file.truncate(done * row)  # what a killed process wrote of a row
         for start in range(done, len(candidates), rows):
             some = candidates[start : start + rows]
             scores = np.zeros(some.shape, np.float32)

@@ -82,10 +82,14 @@ class TrainingData:
     @property
     def gives(self) -> frozenset[str]:
         """See Material.gives."""
-        held = {"score": self.scores, "teacher": self.teacher}
-        known = {name for name, values in held.items() if values is not None}
-        known |= GUIDED if self.guide is not None else set()
-        return frozenset({"positive", "ignore", "own", "label", "query"}) | known
+        given = {"positive", "ignore", "own", "label", "query"}
+        if self.scores is not None:
+            given.add("score")
+        if self.teacher is not None:
+            given.add("teacher")
+        if self.guide is not None:
+            given |= GUIDED
+        return frozenset(given)
 
     def prepare(
         self,
@@ -101,8 +105,10 @@ class TrainingData:
         """
         pairs = self.pairs
         own = np.concatenate([pairs.positive[batch, None], pairs.negatives[batch]], 1)
-        own = own if needs - {"label"} else own[:, :0]
+        if not needs - {"label"}:
+            own = own[:, :0]
         real = own >= 0
+        # each text goes through the model once, however many rows it is in
         queries, query = np.unique(pairs.query[batch], return_inverse=True)
         documents, own[real] = np.unique(own[real], return_inverse=True)
         parts = self.cut(
@@ -112,6 +118,7 @@ class TrainingData:
             processes=processes,
             budget=budget,
         )
+        # where each text lies: mini-batches order them by length
         place = np.argsort(np.concatenate([part.items for part in parts]))
         rows = torch.from_numpy(query.astype(np.int64))
         columns = self._columns(needs, batch, own, documents)
@@ -168,7 +175,8 @@ def possibly_relevant(
     same = data.same
     marked: Mask = same[positives][:, None] == same[documents][None, :]
     for row, query in enumerate(queries.tolist()):
-        judged = np.fromiter(data.relevant[query], np.int64, len(data.relevant[query]))
+        judged = np.array(list(data.relevant[query]), np.int64)
+        # of each judged document the place where it is or would be in the step's
         at = np.minimum(np.searchsorted(documents, judged), len(documents) - 1)
         marked[row, at[documents[at] == judged]] = True
     return marked

@@ -37,10 +37,15 @@ class Checkpoint:
     def measured(self, dev: Floats) -> Checkpoint:
         """The state after dev was measured at this step: `dev` (n,), one value per query."""
         difference = dev - self.peak
-        error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else 0.0
-        peak = dev if difference.mean() > 0 else self.peak
-        if difference.mean() < -error:
+        gain = difference.mean()
+        error = 0.0
+        if len(difference) > 1:
+            error = difference.std(ddof=1) / np.sqrt(len(difference))
+        if gain < -error:
             return replace(self, stale=self.stale + 1)
+        # weights within the noise are kept, but the peak stays: else many small losses, each
+        # within the noise of the one before, could add up
+        peak = dev if gain > 0 else self.peak
         return Checkpoint(self.step, peak, self.step)
 
 
@@ -56,14 +61,14 @@ def save_checkpoint(
     weights = {name: weight.detach() for name, weight in trained.items()}
     if state.kept_step == state.step:
         noted_tensors(_kept(run, state.step), weights, {})
-    tensors = {f"weight/{name}": weight for name, weight in weights.items()} | {
-        "peak": torch.from_numpy(state.peak)
-    }
+    tensors = {f"weight/{name}": weight for name, weight in weights.items()}
+    tensors["peak"] = torch.from_numpy(state.peak)
     for name, weight in trained.items():
         for part, value in optimiser.state.get(weight, {}).items():
             tensors[f"optimiser/{part}/{name}"] = value
     facts = {name: str(getattr(state, name)) for name in ("step", "kept_step", "stale")}
     noted_tensors(_last(run), tensors, facts)
+    # the weights kept before are needed until the state that names the new ones is on disk
     for other in _last(run).parent.glob("kept-*.safetensors"):
         if other != _kept(run, state.kept_step):
             other.unlink()
@@ -87,18 +92,14 @@ def load_checkpoint(
     except InputError as error:
         warnings.warn(f"{error}; training begins again", NearfieldWarning, stacklevel=2)
         return None
-    parts: dict[str, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimiser/"):
-            _, part, name = key.split("/", 2)
-            parts.setdefault(name, {})[part] = value
     with torch.no_grad():
         for name, weight in trained.items():
             weight.copy_(tensors[f"weight/{name}"])
-            if name in parts:
-                optimiser.state[weight] = {
-                    part: _laid_out(value, weight) for part, value in parts[name].items()
-                }
+    for key, value in tensors.items():
+        if key.startswith("optimiser/"):
+            _, part, name = key.split("/", 2)
+            weight = trained[name]
+            optimiser.state[weight][part] = _laid_out(value, weight)
     return Checkpoint(facts["step"], tensors["peak"].numpy(), facts["kept_step"], facts["stale"])
 
 

@@ -73,15 +73,15 @@ def same_environment(begun: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     Warns with NearfieldWarning where anything else is not as it was: the result may differ in its
     last digits.
     """
-    differing = sorted(
-        name for name in now if name != "precision" and begun.get(name, now[name]) != now[name]
-    )
-    if differing:
-        changed = ", ".join(
-            f"{name} was {begun.get(name)} and is {now[name]}" for name in differing
-        )
+    changed = []
+    for name in sorted(now.keys() - {"precision"}):
+        before = begun.get(name, now[name])
+        if before != now[name]:
+            changed.append(f"{name} was {before} and is {now[name]}")
+    if changed:
         warnings.warn(
-            f"the run goes on elsewhere ({changed}); its weights may differ in their last digits",
+            f"the run goes on elsewhere ({', '.join(changed)}); its weights may differ in their "
+            "last digits",
             NearfieldWarning,
             stacklevel=2,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -38,7 +38,7 @@ def cached_backward(
     the gradients, which sum to the whole. Raises ModelError when the loss is no finite number. Gao
     et al. 2021 (arXiv 2101.06983), section 3.2.
     """
-    own = [at for at in range(len(parts)) if at % group.size == group.rank]
+    own = range(group.rank, len(parts), group.size)
     kept = own[:held]
     again = own[held:]
     replay: dict[int, RandomState] = {}
@@ -49,19 +49,20 @@ def cached_backward(
         replay[at] = RandomState()
         with torch.no_grad():
             made[at] = tensors_of(embed(parts[at]))
-    leaves = group.gather(
-        {at: tuple(tensor.detach() for tensor in tensors) for at, tensors in made.items()},
-        len(parts),
-    )
+    # the loss sees the embeddings as leaves, where its gradients stop
+    cut = {at: tuple(tensor.detach() for tensor in tensors) for at, tensors in made.items()}
+    leaves = group.gather(cut, len(parts))
     for leaf in chain.from_iterable(leaves):
         leaf.requires_grad_()
-    value = loss([cast("Made", tensors[0] if len(tensors) == 1 else tensors) for tensors in leaves])
+    outputs: list[Any] = [tensors[0] if len(tensors) == 1 else tensors for tensors in leaves]
+    value = loss(outputs)
     if not torch.isfinite(value):
         raise ModelError(
             f"the loss became {float(value.detach())}; lower schedule.rate or use "
             "precision = 'float32'"
         )
     value.backward()  # type: ignore[no-untyped-call]
+    # from the leaves on to the weights, part by part; a part's graph is let go of with it
     for at in kept:
         _backward(made.pop(at), leaves[at])
     for at in again:
@@ -92,10 +93,8 @@ class RandomState:
     def __init__(self) -> None:
         used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         self._devices = list(range(torch.cuda.device_count())) if used else []
-        self._cpu, self._cuda = (
-            torch.get_rng_state(),
-            [torch.cuda.get_rng_state(device) for device in self._devices],
-        )
+        self._cpu = torch.get_rng_state()
+        self._cuda = [torch.cuda.get_rng_state(device) for device in self._devices]
 
     @contextmanager
     def again(self) -> Iterator[None]:

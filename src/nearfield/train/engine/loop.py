@@ -57,7 +57,8 @@ def train(
     where it would be; when one is there already, training goes on from it to the same result.
     Process 0 of a group calls this, and the others `follow`.
     """
-    steps, patience = total_steps(data.pairs, recipe), recipe.schedule.patience
+    steps = total_steps(data.pairs, recipe)
+    patience = recipe.schedule.patience
     marks = measured_steps(steps, recipe.schedule.evaluations)
     trainer = Trainer(model, recipe, steps, group, guide=data.guide_dim)
     watcher = Watcher(steps, learned_from(len(data.pairs), len(np.unique(data.pairs.positive))))
@@ -77,7 +78,7 @@ def train(
                 save_checkpoint(run, state, trainer.trained, trainer.optimiser)
             best = None if measure is None else float(state.peak.mean())
             progress(state.step, steps, _said(row, best))
-    group.agree(None)
+    group.agree(None)  # the others take it for the end of this run's steps
     kept = kept_weights(run, state.kept_step)
     return {name: weight for name, weight in kept.items() if not name.startswith(LEARNED)}
 
@@ -86,9 +87,10 @@ def lead(trainer: Trainer, *, made: int, guide: int = 0) -> None:
     """Have the other processes of the trainer's group train along, `made` steps having been made;
     each step is then told them.
     """
-    group, model = trainer.group, trainer.model
+    group = trainer.group
     if group.size == 1:
         return
+    model = trainer.model
     folder = model.folder.path
     order = {
         "model": str(folder.resolve()),

@@ -29,26 +29,27 @@ def add_lora(model: TextModel, recipe: Recipe) -> None:
     asked = recipe.lora
     if not asked.rank:
         return
-    refused = ""
+    name = model.contract.name
     if model.folder.static:
-        refused = f"is static, and has no layer for lora.rank {asked.rank}; leave [lora] out"
-    elif model.adapters is not None:
-        refused = (
-            "has adapters already; leave [lora] out to train all, or merge one into its base first"
+        raise ModelError(
+            f"{name}: is static, and has no layer for lora.rank {asked.rank}; leave [lora] out"
         )
-    elif asked.per_role and model.folder.late is not None:
-        refused = (
-            "is a multi-vector model, whose folder holds no adapter per role; leave "
+    if model.adapters is not None:
+        raise ModelError(
+            f"{name}: has adapters already; leave [lora] out to train all, or merge one into its "
+            "base first"
+        )
+    if asked.per_role and model.folder.late is not None:
+        raise ModelError(
+            f"{name}: is a multi-vector model, whose folder holds no adapter per role; leave "
             "lora.per_role out"
         )
-    if refused:
-        raise ModelError(f"{model.contract.name}: {refused}")
     roles = (DOCUMENT, QUERY) if asked.per_role else ()
-    model.folder = replace(
-        model.folder, adapters={role: model.folder.path / "adapters" / role for role in roles}
-    )
+    folders = {role: model.folder.path / "adapters" / role for role in roles}
+    model.folder = replace(model.folder, adapters=folders)
     generator = torch.Generator().manual_seed(recipe.seed)
-    adapters = [_fresh(model.whole, recipe, generator, model.device) for _ in roles or ("all",)]
+    count = max(1, len(roles))
+    adapters = [_fresh(model.whole, recipe, generator, model.device) for _ in range(count)]
     model.adapters = Attached(model.whole, adapters, shared=NONE if roles else 0)
 
 
@@ -91,12 +92,12 @@ def scaled_base(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) -> dict
     base, 0, it is. An adapter that the base brought along has none of 0, and keeps both matrices,
     so that the share 0 of tuned weights is the base.
     """
-    new = {
-        name
-        for name in base
-        if name.endswith(".lora_A") and not base[f"{name.removesuffix('A')}B"].any()
-    }
-    return {name: tuned[name] if name in new else weight for name, weight in base.items()}
+    scaled = dict(base)
+    for name in base:
+        # a new adapter begins with a second matrix, B, of zeros (Hu et al. 2021, section 4.1)
+        if name.endswith(".lora_A") and not base[f"{name.removesuffix('A')}B"].any():
+            scaled[name] = tuned[name]
+    return scaled
 
 
 def known_as(model: str) -> str:
@@ -104,4 +105,5 @@ def known_as(model: str) -> str:
     is called here.
     """
     known = None if Path(model).is_dir() else catalogued(model)
-    return (card(known).hub if known else None) or model
+    hub = card(known).hub if known else None
+    return hub or model

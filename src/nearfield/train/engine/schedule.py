@@ -13,20 +13,22 @@ APART = 5  # steps between two measurements of dev, at least; one takes about as
 
 
 def total_steps(pairs: TrainingPairs, recipe: Recipe) -> int:
-    """Steps of the whole run: epochs times batches an epoch."""
-    an_epoch = len(pairs.epoch(recipe.schedule.batch, seed=recipe.seed, epoch=0))
-    return max(1, math.ceil(an_epoch * recipe.schedule.epochs))
+    """Steps of the whole run: epochs times batches per epoch."""
+    batches = pairs.epoch(recipe.schedule.batch, seed=recipe.seed, epoch=0)
+    return max(1, math.ceil(len(batches) * recipe.schedule.epochs))
 
 
 def batches_from(
     step: int, steps: int, pairs: TrainingPairs, recipe: Recipe
 ) -> Iterator[Positions]:
     """The pairs of each step after the first `step` of `steps`; only the epoch in use is held."""
-    epoch = first = 0
+    epoch = 0
+    first = 0  # the number of steps before the epoch
     while first < steps:
         held = pairs.epoch(recipe.schedule.batch, seed=recipe.seed, epoch=epoch)
         yield from held[max(0, step - first) : steps - first]
-        epoch, first = epoch + 1, first + len(held)
+        first += len(held)
+        epoch += 1
 
 
 def measured_steps(steps: int, evaluations: int) -> set[int]:

@@ -63,15 +63,10 @@ def training_step(
         return found
 
     seen: list[Examples] = []
-    value = cached_backward(
-        embed,
-        batch.parts,
-        loss,
-        held=held_parts(batch, schedule.graph_tokens, group),
-        group=group,
-    )
+    held = held_parts(batch, schedule.graph_tokens, group)
+    value = cached_backward(embed, batch.parts, loss, held=held, group=group)
     objective.remember(seen[0])
-    group.add(weights)
+    group.add(weights)  # before they are clipped: the norm is that of the whole gradient
     norm = torch.nn.utils.clip_grad_norm_(weights, schedule.clip, foreach=True)
     if not torch.isfinite(norm):
         raise ModelError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -51,24 +52,27 @@ class Trainer:
         *,
         guide: int = 0,
     ) -> None:
-        self.model, self.recipe, self.steps, self.group = model, recipe, steps, group
+        self.model = model
+        self.recipe = recipe
+        self.steps = steps
+        self.group = group
         self.learned = learned_beside(model, recipe, guide)
         beside = {f"{LEARNED}{name}": weight for name, weight in self.learned.items()}
         self.trained = trainable(model, recipe) | beside
         model.layers = native_layers(model, recipe)
-        schedule, self.scale = recipe.schedule, rate_scale(model, recipe)
-        groups: dict[float, list[Tensor]] = {}
-        rates = {**model.rates, **dict.fromkeys(beside, LEARNED_RATE)}
         # what is remembered has no gradient
         self.weights = {n: weight for n, weight in self.trained.items() if weight.requires_grad}
+        rates = {**model.rates, **dict.fromkeys(beside, LEARNED_RATE)}
+        usual = rate_scale(model, recipe)
+        groups: dict[float, list[Tensor]] = {}
         for name, weight in self.weights.items():
-            groups.setdefault(rates.get(name, self.scale), []).append(weight)
-        parts = [
-            # AdamW multiplies it by the rate
-            {"params": weights, "scale": scale, "weight_decay": schedule.weight_decay / scale}
-            for scale, weights in groups.items()
-        ]
-        self.optimiser = torch.optim.AdamW(parts, lr=schedule.rate, fused=True)
+            groups.setdefault(rates.get(name, usual), []).append(weight)
+        parts = []
+        for scale, weights in groups.items():
+            # AdamW multiplies the decay by the rate, and so by the scale
+            decay = recipe.schedule.weight_decay / scale
+            parts.append({"params": weights, "scale": scale, "weight_decay": decay})
+        self.optimiser = torch.optim.AdamW(parts, lr=recipe.schedule.rate, fused=True)
         self.still = False  # whether all gradients of the last step were 0
 
     @property
@@ -82,19 +86,18 @@ class Trainer:
         """
         for part in self.optimiser.param_groups:
             part["lr"] = rate_at(number, self.steps, self.recipe) * part["scale"]
-        model, share = self.model, sparsity_at(number, self.steps, self.recipe)
+        model = self.model
         recipe = self.recipe
         if batch.objective is not None:
             recipe = replace(recipe, objective=batch.objective)
+        share = sparsity_at(number, self.steps, recipe)
         objective = objective_of(recipe, model.objective, model.contract, share=share, step=number)
-        # what a step draws, as by dropout, is the same whenever it is made
-        with (
-            RandomState().again(),
-            device_memory(
-                "Lower schedule.graph_tokens, schedule.max_tokens or schedule.batch, "
-                "or end what else runs on it."
-            ),
-        ):
+        advice = (
+            "Lower schedule.graph_tokens, schedule.max_tokens or schedule.batch, or end what else "
+            "runs on it."
+        )
+        with RandomState().again(), device_memory(advice):
+            # what a step draws, as by dropout, is the same whenever it is made
             torch.random.manual_seed(self.recipe.seed << 32 | number)
             loss = training_step(
                 model,
@@ -172,7 +175,9 @@ def native_layers(model: Trainable, recipe: Recipe) -> NativeLayers | None:
     if slower or why_not(model.backbone) is not None:
         return None
     layers = NativeLayers(model.backbone, precision=model.precision)
-    return layers if all(weight.requires_grad for weight in layers.weights) else None
+    if all(weight.requires_grad for weight in layers.weights):
+        return layers
+    return None  # their way back gives all gradients, or none
 
 
 def mini_tokens(model: Trainable, recipe: Recipe) -> int:
@@ -182,7 +187,7 @@ def mini_tokens(model: Trainable, recipe: Recipe) -> int:
     if model.layers is None and model.device.type != "cuda":
         return MINI_TOKENS
     most = recipe.schedule.graph_tokens
-    return most // -(-most // LARGE_TOKENS)
+    return most // math.ceil(most / LARGE_TOKENS)
 
 
 def rate_scale(model: Trainable, recipe: Recipe) -> float:
@@ -214,15 +219,16 @@ def trainable(model: Trainable, recipe: Recipe) -> dict[str, torch.nn.Parameter]
         for name, weight in model.parameters().items():
             weight.requires_grad_(name in own)
         return own
-    embeddings = {
-        id(module.weight)
-        for module in model.backbone.modules()
-        if isinstance(module, torch.nn.Embedding)
-    }
-    unused, trained = model.unused, {}
+    frozen = set()
+    if recipe.schedule.freeze_embeddings:
+        for module in model.backbone.modules():
+            if isinstance(module, torch.nn.Embedding):
+                # by identity: what is tied to the embeddings is frozen with them, by any name
+                frozen.add(id(module.weight))
+    unused = model.unused
+    trained = {}
     for name, weight in model.parameters().items():
-        frozen = recipe.schedule.freeze_embeddings and id(weight) in embeddings
-        weight.requires_grad_(not frozen and name not in unused)
+        weight.requires_grad_(id(weight) not in frozen and name not in unused)
         if weight.requires_grad:
             trained[name] = weight
     return trained

@@ -92,9 +92,16 @@ class Watcher:
             )
         self._refuse_risen(step, loss)
         fits = self.may_fit and loss == 0
-        lacks = (not negatives, loss == 0 and not fits, still and not fits)
-        for what, lacking in zip(_WHY, lacks, strict=True):
-            self._without[what] = self._without[what] + 1 if lacking else 0
+        lacks = {
+            "a negative": not negatives,
+            "a loss": loss == 0 and not fits,
+            "a gradient": still and not fits,
+        }
+        for what, lacking in lacks.items():
+            if not lacking:
+                self._without[what] = 0
+                continue
+            self._without[what] += 1
             # a loss may round to 0 for a while; the others cannot come back
             enough = PATIENCE if what == "a loss" else min(PATIENCE, self.steps)
             if self._without[what] >= enough:
@@ -106,7 +113,10 @@ class Watcher:
             self._first_losses.append(loss)
             return
         before = max(self._first_losses)
-        self._high = self._high + 1 if loss > max(RISEN * before, LEAST_LOSS) else 0
+        if loss <= max(RISEN * before, LEAST_LOSS):
+            self._high = 0
+            return
+        self._high += 1
         if self._high == PATIENCE:
             raise ModelError(
                 f"training stopped at step {step} of {self.steps}: the loss has risen to "
@@ -119,15 +129,16 @@ class Watcher:
         """Whether the vectors are to be looked at after this step: their spread costs a forward
         pass.
         """
-        early = step == 1 or step % (EARLY if step <= 5 * EARLY else LATER) == 0
-        return early or step == self.steps
+        apart = EARLY if step <= 5 * EARLY else LATER
+        return step in (1, self.steps) or step % apart == 0
 
     def saw_vectors(self, step: int, vectors: Tensor) -> None:
         """The vectors (n, dim) of different texts, or the logits (n,) of different pairs. Raises
         ModelError where all are the same, and where they nearly are and were not at the first look.
         """
         close = mean_squared_cosine(vectors)
-        self._began = close if self._began is None else self._began
+        if self._began is None:
+            self._began = close
         if close > COLLAPSED and self._began < APART:
             raise ModelError(
                 f"training stopped at step {step} of {self.steps}: the model is collapsing: the "
@@ -170,10 +181,11 @@ def mean_squared_cosine(vectors: Tensor) -> float:
     if not bool(lengths.all()):
         return float(not bool(lengths.any()))
     unit = vectors / lengths
-    count = len(vectors)
-    # both have the same sum of squares
-    cosines = unit @ unit.T if count <= unit.shape[1] else unit.T @ unit
-    return (float(cosines.square().sum()) - count) / (count * (count - 1))
+    count, dim = unit.shape
+    # both have the same sum of squares: the smaller one is made
+    products = unit @ unit.T if count <= dim else unit.T @ unit
+    # without each vector's square of its cosine with itself, 1
+    return (float(products.square().sum()) - count) / (count * (count - 1))
 
 
 @torch.no_grad()

@@ -6,8 +6,10 @@ It needs no model, only vectors: those of an API or a file as well as one's own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -77,29 +79,27 @@ def fit_adapter(
             f"queries have {data.query.shape[1]} dimensions and documents "
             f"{data.document.shape[1]}; wanted the same space"
         )
-    pairs = np.array(
-        [(query, document) for query, found in enumerate(data.relevant) for document in found],
-        np.int64,
-    ).reshape(-1, 2)
+    counts = np.array([len(found) for found in data.relevant], np.int64)
+    positives = np.array(list(chain.from_iterable(data.relevant)), np.int64)
+    pairs = np.stack([np.repeat(np.arange(len(counts)), counts), positives], 1)
     if not len(pairs):
         raise CollectionError(
             "no query has a relevant document among those given; an adapter "
             "needs pairs to learn from"
         )
     dim = data.query.shape[1]
+    width = 0 if recipe.kind == "linear" else recipe.width
     generator = torch.Generator().manual_seed(recipe.seed)
-    trained = VectorMap(
-        MapConfig(recipe.kind, dim, dim, 0 if recipe.kind == "linear" else recipe.width),
-        generator=generator,
-    )
+    trained = VectorMap(MapConfig(recipe.kind, dim, dim, width), generator=generator)
     refuse_one(data.query, "the model gives all queries")
-    learned = learned_from(len(pairs), len(np.unique(pairs[:, 1])))
+    count = math.ceil(len(pairs) / recipe.batch) * recipe.epochs
+    learned = learned_from(len(pairs), len(np.unique(positives)))
     steps = _Steps(data, pairs, recipe, similarity)
     fit_map(
         trained,
         lambda epoch: steps.of_epoch(trained, epoch),
         MapSchedule(recipe.epochs, recipe.rate, recipe.decay),
-        watcher=Watcher(-(-len(pairs) // recipe.batch) * recipe.epochs, learned, may_fit=True),
+        watcher=Watcher(count, learned, may_fit=True),
         measure=None if measure is None else lambda: measure(trained),
         progress=progress,
         sample=steps.query[:SAMPLE],
@@ -119,11 +119,10 @@ class _Steps:
     ) -> None:
         self.query = torch.from_numpy(data.query)
         self.document = torch.from_numpy(data.document)
-        own = np.full(len(data.relevant), -1) if data.own is None else data.own
-        self.relevant = [
-            np.append(np.asarray(found, np.int64), at)
-            for found, at in zip(data.relevant, own, strict=True)
-        ]
+        self.relevant = [np.asarray(found, np.int64) for found in data.relevant]
+        if data.own is not None:  # no negative either
+            both = zip(self.relevant, data.own, strict=True)
+            self.relevant = [np.append(found, at) for found, at in both]
         self.pairs = pairs
         self.recipe = recipe
         self.similarity = similarity
@@ -141,23 +140,20 @@ class _Steps:
         self, trained: VectorMap, batch: Integers, order: np.random.Generator
     ) -> tuple[Tensor, int]:
         """The loss of a batch, and how many pairs of a query and a negative it sees."""
-        chosen = np.arange(len(self.document))
+        queries, positives = batch.T
+        chosen = np.arange(len(self.document))  # ascending, so that a position is searched for
+        document = self.document
         if len(chosen) > NEGATIVES:
-            chosen = np.unique(
-                np.concatenate([batch[:, 1], order.choice(len(chosen), NEGATIVES, replace=False)])
-            )
+            drawn = order.choice(len(chosen), NEGATIVES, replace=False)
+            chosen = np.unique(np.concatenate([positives, drawn]))
+            document = document[torch.from_numpy(chosen)]
         ignore = np.zeros((len(batch), len(chosen)), bool)
-        for row, query in enumerate(batch[:, 0]):
-            ignore[row, np.flatnonzero(np.isin(chosen, self.relevant[query]))] = True
-        positive = torch.from_numpy(np.searchsorted(chosen, batch[:, 1]))
-        if len(chosen) == len(self.document):
-            document = self.document
-        else:
-            document = self.document[torch.from_numpy(chosen)]
+        for row, query in enumerate(queries):
+            ignore[row] = np.isin(chosen, self.relevant[query])
         loss = infonce(
-            trained(self.query[torch.from_numpy(batch[:, 0])]),
+            trained(self.query[torch.from_numpy(queries)]),
             document,
-            positive,
+            torch.from_numpy(np.searchsorted(chosen, positives)),
             temperature=self.recipe.temperature,
             similarity=self.similarity,
             ignore=torch.from_numpy(ignore),

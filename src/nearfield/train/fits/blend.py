@@ -22,11 +22,12 @@ def put_weights(
     2109.01903), equation 1.
     """
     for name, kept in tuned.items():
-        weight = kept.to(base[name].device)  # kept weights are read from a file
-        into[name].copy_(
-            base[name]
-            if ratio == 0
-            else weight
-            if ratio == 1
-            else torch.lerp(base[name], weight, ratio)
-        )
+        start = base[name]
+        end = kept.to(start.device)  # kept weights are read from a file
+        # exact at both ends, whatever lerp rounds
+        if ratio == 0:
+            into[name].copy_(start)
+        elif ratio == 1:
+            into[name].copy_(end)
+        else:
+            into[name].copy_(torch.lerp(start, end, ratio))

@@ -4,6 +4,7 @@ with the new model at once and embedded again in the background.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -77,8 +78,8 @@ def fit_bridge(
             f"a bridge got {len(old)} old and {len(new)} new vectors; wanted the "
             f"same texts' by both models, at least {LEAST}"
         )
-    for vectors, model in ((old, "old"), (new, "new")):
-        refuse_one(vectors, f"the {model} model gives all texts")
+    refuse_one(old, "the old model gives all texts")
+    refuse_one(new, "the new model gives all texts")
     order = np.random.default_rng(recipe.seed).permutation(len(old))
     held, used = np.split(order, [max(8, int(HELD_OUT * len(old)))])
     fits = [_ridge(old[used], new[used], strength) for strength in RIDGES]
@@ -96,10 +97,10 @@ def _bend(
     """The linear map with a hidden layer beside it, trained on these rows."""
     shape = MapConfig("mlp", old.shape[1], new.shape[1], recipe.width)
     bent = VectorMap(shape, generator=torch.Generator().manual_seed(recipe.seed))
+    # it begins as the linear map: what the hidden layer adds is 0 at first
     bent.load_state_dict(fit.linear.state_dict(), strict=False)
-    given, wanted = (
-        torch.from_numpy(np.ascontiguousarray(side, np.float32)) for side in (old, new)
-    )
+    given = torch.from_numpy(np.ascontiguousarray(old, np.float32))
+    wanted = torch.from_numpy(np.ascontiguousarray(new, np.float32))
     generator = torch.Generator().manual_seed(recipe.seed)
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, int, int]]:
@@ -107,13 +108,12 @@ def _bend(
             near = nn.functional.cosine_similarity(bent(given[batch]), wanted[batch])
             yield 1 - near.mean(), len(batch), len(batch)
 
+    steps = recipe.epochs * math.ceil(len(old) / recipe.batch)
     fit_map(
         bent,
         batches,
         MapSchedule(recipe.epochs, recipe.rate),
-        watcher=Watcher(
-            recipe.epochs * -(-len(old) // recipe.batch), f"{len(old):,} texts", may_fit=True
-        ),
+        watcher=Watcher(steps, f"{len(old):,} texts", may_fit=True),
         measure=lambda: _mean_cosine(bent.apply_to(fit.old), fit.new),
         progress=progress,
     )
@@ -129,15 +129,13 @@ def _ridge(old: Floats, new: Floats, strength: float) -> VectorMap:
     x = x - x_mean
     y = y - y_mean
     gram = x.T @ x
-    weight = np.linalg.solve(
-        gram + strength * np.trace(gram) / len(gram) * np.eye(len(gram)), x.T @ y
-    ).T
+    # n var(x) is the mean of the diagonal
+    penalty = strength * np.trace(gram) / len(gram)
+    weight = np.linalg.solve(gram + penalty * np.eye(len(gram)), x.T @ y).T
+    bias = y_mean - weight @ x_mean
     fitted = VectorMap(MapConfig("linear", old.shape[1], new.shape[1]))
     fitted.load_state_dict(
-        {
-            "weight": torch.from_numpy(weight).float(),
-            "bias": torch.from_numpy(y_mean - weight @ x_mean).float(),
-        }
+        {"weight": torch.from_numpy(weight).float(), "bias": torch.from_numpy(bias).float()}
     )
     return fitted
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,9 +68,8 @@ def fit_map(
             with torch.no_grad():
                 if sample is not None and watcher.looks(step):
                     watcher.saw_vectors(step, trained(sample))
-                for name, weight in trained.named_parameters() if schedule.decay else ():
-                    if name != "down":  # its product with `up` is what is pulled to zero
-                        weight.lerp_(start[name], now * schedule.decay)
+                if schedule.decay:
+                    _pull(trained, start, now * schedule.decay)
             total += lost * rows
             seen += rows
         said = f"loss {total / seen:.3f}"
@@ -85,6 +84,13 @@ def fit_map(
         trained.load_state_dict(kept)
 
 
+def _pull(trained: VectorMap, start: Mapping[str, Tensor], share: float) -> None:
+    """Move the weights by this share of the way back to where they began."""
+    for name, weight in trained.named_parameters():
+        if name != "down":  # its product with `up` is what is pulled to zero
+            weight.lerp_(start[name], share)
+
+
 def toward(start: VectorMap, fitted: VectorMap, share: float) -> VectorMap:
     """`fitted` with its weights moved to `share` of the way from those of `start`; what `start`
     lacks of a hidden layer is 0 in it.
@@ -94,7 +100,8 @@ def toward(start: VectorMap, fitted: VectorMap, share: float) -> VectorMap:
     # they feed `up`, which is 0 where there is no hidden layer yet
     kept = {name: state[name] for name in ("down", "shift") if name in state}
     base = moved.state_dict() | start.state_dict() | kept
-    put_weights(moved.state_dict(), {name: base[name].clone() for name in base}, state, share)
+    copied = {name: weight.clone() for name, weight in base.items()}
+    put_weights(moved.state_dict(), copied, state, share)
     return moved
 
 

@@ -58,6 +58,7 @@ def fit_means(
     guess = a @ start
     scale = float((guess * t).sum() / max(float((guess * guess).sum()), 1e-12))
     base = (scale * start).astype(np.float32)
+    # with E = base + X, the penalty is of X alone, and (A'A + penalty) X = A'(T - A base)
     change = np.zeros_like(base)
     right = (a.T @ (t - a @ base)).astype(np.float32)
     before = _closeness(a_held @ base, t_held)
@@ -69,7 +70,7 @@ def fit_means(
         found = Fit(base, base + change, penalty, before, closeness)
         progress(done + 1, len(penalties), f"cosine with the teacher {found.after:.3f}")
         if found.after <= best.after:
-            break
+            break  # from here on only the texts that are fitted to come closer
         best = found
     return best
 

@@ -46,6 +46,7 @@ def components(vectors: Floats, dim: int) -> Floats:
     Each points to where its greatest coordinate is positive, so that the result depends on the
     vectors alone.
     """
+    # not a singular value decomposition of all vectors: (hidden, hidden) is small
     _, directions = np.linalg.eigh((vectors.T @ vectors).astype(np.float64))
     top = directions[:, ::-1][:, :dim]
     signs = np.sign(top[np.abs(top).argmax(0), np.arange(dim)])
@@ -66,7 +67,7 @@ def zipf_weights(real: Mask) -> Floats:
     """(tokens,) a / (a + p) of the `real` tokens, p falling as 1 / rank, their order in the
     vocabulary; others zeros.
     """
-    chance = 1 / np.arange(2, int(real.sum()) + 2)
+    chance = 1 / np.arange(2, int(real.sum()) + 2)  # from 1 / 2 on, as model2vec counts
     weights = np.zeros(len(real), np.float32)
     weights[real] = SIF / (SIF + chance / chance.sum())
     return weights

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -40,22 +41,23 @@ def static_tokeniser(teacher: TextEncoder, words: Sequence[str]) -> tuple[Tokeni
     plain = Tokenizer.from_str(json.dumps(facts))
     vocabulary: dict[str, int] = facts["model"]["vocab"]
     first = plain.get_vocab_size()
-    seen = [word_texts(plain, word) for word in words]
-    new = [
-        word
-        for word in dict.fromkeys(pieces[0] for pieces in seen if len(pieces) == 1)
-        if word not in vocabulary
-    ]
-    vocabulary |= {word: first + at for at, word in enumerate(new)}
+    new: list[str] = []
+    for word in words:
+        seen = word_texts(plain, word)
+        # it holds those that were added, too, so that none is added twice
+        if len(seen) == 1 and seen[0] not in vocabulary:
+            vocabulary[seen[0]] = first + len(new)
+            new.append(seen[0])
     return Tokenizer.from_str(json.dumps(facts)), new
 
 
 def word_texts(tokenizer: Tokenizer, text: str) -> list[str]:
     """The words of a text as the tokeniser sees them before it cuts them into pieces."""
-    normal = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer is not None else text
-    if tokenizer.pre_tokenizer is not None:
-        return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
-    return [normal]
+    if tokenizer.normalizer is not None:
+        text = tokenizer.normalizer.normalize_str(text)
+    if tokenizer.pre_tokenizer is None:
+        return [text]
+    return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)]
 
 
 def frequent_words(tokenizer: Tokenizer, texts: Sequence[str], count: int) -> list[str]:
@@ -65,11 +67,10 @@ def frequent_words(tokenizer: Tokenizer, texts: Sequence[str], count: int) -> li
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(word_texts(tokenizer, text))
-    cut = [
-        (-times, word)
-        for word, times in counts.items()
-        if times > 1 and tokenizer.token_to_id(word) is None
-    ]
+    cut = []
+    for word, times in counts.items():
+        if times > 1 and tokenizer.token_to_id(word) is None:
+            cut.append((-times, word))
     return [word for _, word in sorted(cut)[:count]]
 
 
@@ -83,29 +84,16 @@ def token_vectors(
     none; their vectors are zeros.
     """
     size = tokenizer.get_vocab_size()
-    special = {
-        id_ for id_, token in tokenizer.get_added_tokens_decoder().items() if token.special
-    } | {unknown_id(tokenizer)}
-    own = size - len(new)
-    real = np.array(
-        [
-            id_ not in special
-            and not (tokenizer.id_to_token(id_) or "[unused").startswith("[unused")
-            for id_ in range(size)
-        ]
-    )
+    real = _stand_for_text(tokenizer)
     head, tail = teacher.tokeniser.around()
-    rows: list[list[int]] = [[*head, id_, *tail] for id_ in range(own)]
+    # a token that the teacher lacks is a word, which it reads as its pieces
+    rows: list[list[int]] = [[*head, id_, *tail] for id_ in range(size - len(new))]
     words = teacher.tokeniser.tokenise(list(new))
     rows += [words.of(at).tolist() for at in range(len(new))]
     chosen = np.flatnonzero(real)
+    ids = np.array(list(chain.from_iterable(rows)), np.int32)
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
-    tokens = Tokens(
-        np.array([id_ for row in rows for id_ in row], np.int32),
-        offsets,
-        np.zeros(size, np.int64),
-        0,
-    )
+    tokens = Tokens(ids, offsets, np.zeros(size, np.int64), 0)
     vectors = np.zeros((size, teacher.contract.dim), np.float32)
     done = 0
     for batch in packed_batches(tokens, teacher.runtime.batch_tokens, items=chosen):
@@ -114,3 +102,16 @@ def token_vectors(
         done += len(batch)
         progress(done, len(chosen))
     return vectors, real
+
+
+def _stand_for_text(tokenizer: Tokenizer) -> Mask:
+    """(tokens,) True for each token that does."""
+    left_out = {unknown_id(tokenizer)}
+    for id_, token in tokenizer.get_added_tokens_decoder().items():
+        if token.special:
+            left_out.add(id_)
+    real = np.zeros(tokenizer.get_vocab_size(), bool)
+    for id_ in range(len(real)):
+        name = tokenizer.id_to_token(id_)  # None for a number that no token has
+        real[id_] = bool(name) and not name.startswith("[unused") and id_ not in left_out
+    return real

@@ -130,10 +130,12 @@ def image_batches(
     budget: int = 0,
 ) -> list[Any]:
     """The queries' mini-batches, and the documents', numbered after them; see `mini_batches`."""
+    parts: list[Any] = []
     if isinstance(queries, Tokens):
-        asked: list[Any] = [*packed_batches(queries, budget or MINI_TOKENS)]
+        parts += packed_batches(queries, budget or MINI_TOKENS)
     else:
-        asked = [*queries.parts()]
-    count = sum(len(part.items) for part in asked)
-    given = [replace(part, items=part.items + count) for part in documents.parts()]
-    return [*asked, *given]
+        parts += queries.parts()
+    count = sum(len(part.items) for part in parts)
+    for part in documents.parts():
+        parts.append(replace(part, items=part.items + count))
+    return parts

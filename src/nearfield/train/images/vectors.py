@@ -73,8 +73,9 @@ class NewVectors(ImageVectors):
 
 def vectors_of(encoder: Opened, recipe: Recipe) -> ImageVectors:
     """Those of the image tower of `encoder`: made once unless the recipe has it learn."""
-    learns = IMAGE_TOWER in recipe.schedule.towers
-    return NewVectors(encoder) if learns else ImageVectors(encoder)
+    if IMAGE_TOWER in recipe.schedule.towers:
+        return NewVectors(encoder)
+    return ImageVectors(encoder)
 
 
 class AsItStands(Opened):

@@ -12,10 +12,11 @@ class Log(ABC):
 
     def row(self, row: Mapping[str, Any]) -> None:
         """Write the numbers of a row of training.jsonl at its step."""
-        numbers = {
-            name: float(value) for name, value in row.items() if isinstance(value, int | float)
-        }
-        self.write(int(numbers.pop("step")), numbers)
+        numbers = {}
+        for name, value in row.items():
+            if name != "step" and isinstance(value, int | float):
+                numbers[name] = float(value)
+        self.write(int(row["step"]), numbers)
 
     @abstractmethod
     def write(self, step: int, numbers: Mapping[str, float]) -> None:

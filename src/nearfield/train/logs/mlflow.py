@@ -33,5 +33,5 @@ class MLflow(Log):
             self._client.log_metric(self._run, name, value, step=step)
 
     def close(self) -> None:
-        if "_run" in vars(self):
+        if "_run" in vars(self):  # else no row was written, and there is no run to end
             self._client.set_terminated(self._run)

@@ -29,5 +29,5 @@ class TensorBoard(Log):
             self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        if "_writer" in vars(self):
+        if "_writer" in vars(self):  # else no row was written
             self._writer.close()

@@ -28,5 +28,5 @@ class WandB(Log):
         self._run.log(dict(numbers), step=step)
 
     def close(self) -> None:
-        if "_run" in vars(self):
+        if "_run" in vars(self):  # else no row was written, and there is no run to end
             self._run.finish()

@@ -21,8 +21,9 @@ def angle(first: Tensor, second: Tensor) -> Tensor:
     2309.12871), equations 5 to 7.
     """
     odd = first.shape[1] % 2
-    a, b = (unit(nn.functional.pad(vectors, (0, odd))) for vectors in (first, second))
-    (a_real, a_imaginary), (b_real, b_imaginary) = a.chunk(2, 1), b.chunk(2, 1)
+    a_real, a_imaginary = unit(nn.functional.pad(first, (0, odd))).chunk(2, 1)
+    b_real, b_imaginary = unit(nn.functional.pad(second, (0, odd))).chunk(2, 1)
+    # the product with the conjugate of b, which turns the sign of b's imaginary part
     real = a_real * b_real + a_imaginary * b_imaginary
     imaginary = a_imaginary * b_real - a_real * b_imaginary
     return torch.abs((real + imaginary).sum(1))

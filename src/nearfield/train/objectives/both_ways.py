@@ -68,6 +68,8 @@ def same_side(
     positives = nn.functional.one_hot(positive, scores.shape[1]).bool()
     itself = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
     shared = ignore[:, positive]
+    # in the order of the logits: query to documents, query to queries, positive to queries and
+    # positive to documents
     left_out = [
         ignore & ~positives,
         shared | shared.T | itself,

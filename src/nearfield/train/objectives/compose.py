@@ -33,6 +33,7 @@ def objective_of(
     asked = recipe.objective
     distil = recipe.distil
     costs = recipe.sparsity
+    # from the inside out: what is below a wrapper sees the examples as that wrapper gives them
     objective = named(asked.name or usual, asked.temperature, asked.parameters)
     cuts = objective.cuts
     if asked.dims and not cuts:
@@ -60,6 +61,7 @@ def objective_of(
         objective = Memory(objective, asked.memory)
     if objective.rowwise:
         objective = InRows(objective)
+    # none of these is a mean over rows, so that they stand around what is computed in rows
     if asked.layer_weight:
         objective = Depths(objective, asked.layer_weight)
     if asked.spread:

@@ -45,10 +45,9 @@ class EmbeddingDistillation(Objective):
     def __call__(self, examples: Examples) -> Tensor:
         given = examples.document[examples.column("positive")]
         weight = examples.learned.get("weight")
-        teacher = examples.column("guide_vectors")
-        sides = (examples.query.vectors, given.vectors)
-        first, second = (
-            embedding_distillation(vectors, teacher[:, 1 if self.translated else side], weight)
-            for side, vectors in enumerate(sides)
-        )
+        of_query, of_positive = examples.column("guide_vectors").unbind(1)
+        if self.translated:
+            of_query = of_positive
+        first = embedding_distillation(examples.query.vectors, of_query, weight)
+        second = embedding_distillation(given.vectors, of_positive, weight)
         return 0.5 * (first + second)

@@ -28,7 +28,7 @@ class Marked:
 
     def __getitem__(self, rows: slice) -> Marked:
         start, end = np.searchsorted(self.places[0], [rows.start, rows.stop])
-        places = self.places[:, start:end] - np.array([[rows.start], [0]])
+        places = self.places[:, start:end] - np.array([[rows.start], [0]])  # rows count from 0
         return Marked(places, rows.stop - rows.start, self.width)
 
     def dense(self) -> Tensor:

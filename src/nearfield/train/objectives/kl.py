@@ -16,9 +16,12 @@ def kl(scores: Tensor, teacher: Tensor, *, real: Tensor) -> Tensor:
     candidates as in RocketQAv2 (Ren et al. 2021, arXiv 2110.07367).
     """
     left_out = ~real
-    log_teacher, log_student = (
-        torch.log_softmax(of.masked_fill(left_out, -torch.inf), -1).masked_fill(left_out, 0.0)
-        for of in (teacher, scores)
-    )
+
+    def log_shares(of: Tensor) -> Tensor:
+        # 0 in place of -inf: p log p is 0 there, and 0 times infinity would not be
+        shares = torch.log_softmax(of.masked_fill(left_out, -torch.inf), -1)
+        return shares.masked_fill(left_out, 0.0)
+
+    log_teacher = log_shares(teacher)
     share = log_teacher.exp().masked_fill(left_out, 0.0)
-    return (share * (log_teacher - log_student)).sum(-1).mean()
+    return (share * (log_teacher - log_shares(scores))).sum(-1).mean()

@@ -47,7 +47,8 @@ def self_distillation(
     def infonce(of: Tensor) -> Tensor:
         return infonce_of_scores(of, positive, temperature=temperature, ignore=ignore)
 
-    fused = torch.stack([fusion.get(head, 0.0) * own for head, own in scores.items()]).sum(0)
+    weighted = [fusion.get(head, 0.0) * own for head, own in scores.items()]
+    fused = torch.stack(weighted).sum(0)
     teacher = log_p(fused.detach()).exp()
     hard = infonce(fused)
     soft = fused.new_zeros(())

@@ -36,15 +36,14 @@ class Softmax(Objective):
 
     def learns(self, dim: int, guide: int) -> Mapping[str, Tensor]:
         """See Objective.learns: the layer."""
-        return {
-            "weight": random_layer(int(self.classes), 3 * dim),
-            "bias": torch.zeros(int(self.classes)),
-        }
+        classes = int(self.classes)  # a recipe's parameters are all floats
+        return {"weight": random_layer(classes, 3 * dim), "bias": torch.zeros(classes)}
 
     def __call__(self, examples: Examples) -> Tensor:
         score = examples.column("score")
         which = score.long()
-        if not bool(((which == score) & (which >= 0) & (which < self.classes)).all()):
+        known = (which == score) & (which >= 0) & (which < self.classes)
+        if not bool(known.all()):
             raise InputError(
                 "softmax learns from pairs whose score is the number of their class, a whole "
                 f"number from 0 to {self.classes - 1:.0f}; say how many there are in "

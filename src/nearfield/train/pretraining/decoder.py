@@ -33,11 +33,16 @@ class Decoder(nn.Module):
 
     def __init__(self, dim: int, width: int, places: int) -> None:
         super().__init__()
-        self.heads = max(1, width // HEAD_DIM) if width % HEAD_DIM == 0 else 1
+        self.heads = 1
+        if width % HEAD_DIM == 0:
+            self.heads = width // HEAD_DIM
         self.start = nn.Linear(dim, width)
         self.places = nn.Embedding(places, width)
         nn.init.normal_(self.places.weight, std=0.02)
-        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
         self.after = nn.LayerNorm(width)
         self.last = nn.LayerNorm(width)
         self.wide = nn.Sequential(
@@ -51,14 +56,19 @@ class Decoder(nn.Module):
         """
         start = self.start(vectors)[:, None]
         places = self.places.weight[: words.shape[1]]
+        # a place asks by the text's vector and itself, and not by its own word
         asking = start + places
+        # what it may attend to: the text's vector, always, and the words that it sees
         held = torch.cat([start, words + places], 1)
         mask = torch.cat([sees.new_ones(*sees.shape[:2], 1), sees], 2)
-        query, key, value = (
-            layer(given).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for layer, given in ((self.query, asking), (self.key, held), (self.value, held))
-        )
+        query = self._by_head(self.query(asking))
+        key = self._by_head(self.key(held))
+        value = self._by_head(self.value(held))
         mixed = scaled_dot_product_attention(query, key, value, mask[:, None])
         states = self.after(asking + self.out(mixed.transpose(1, 2).flatten(2)))
         made: Tensor = self.last(states + self.wide(states))
         return made
+
+    def _by_head(self, states: Tensor) -> Tensor:
+        """(n, L, width) to (n, heads, L, width / heads)."""
+        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)

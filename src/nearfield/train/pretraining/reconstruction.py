@@ -200,17 +200,22 @@ class Texts:
         budget: int = 0,
     ) -> SpoiltBatch:
         """See Material.prepare."""
+        # a killed run spoils a batch again as it was
         random = np.random.default_rng([self.seed, *batch.tolist()])
         whole = self.texts.tokens(batch)
-        place = np.arange(len(whole.ids)) - np.repeat(whole.offsets[:-1], whole.lengths)
-        first = max(self.around[0], whole.prompt_tokens)
-        own = (place >= first) & (place < np.repeat(whole.lengths, whole.lengths) - self.around[1])
+        own = self._own(whole)
         chosen = own & (random.random(len(own)) < self.how.masked)
         given = self._deleted(self._masked(whole, chosen, random), own, random)
-        parts = packed_batches(given, min(budget or MINI_TOKENS, MINI_TOKENS))
-        return SpoiltBatch(
-            [self._part(whole, part, own, chosen, random) for part in parts], self.words
-        )
+        packed = packed_batches(given, min(budget or MINI_TOKENS, MINI_TOKENS))
+        parts = [self._part(whole, part, own, chosen, random) for part in packed]
+        return SpoiltBatch(parts, self.words)
+
+    def _own(self, whole: Tokens) -> Mask:
+        """Which tokens are of the texts themselves, between prompt and special tokens."""
+        ahead, behind = self.around
+        place = np.arange(len(whole.ids)) - np.repeat(whole.offsets[:-1], whole.lengths)
+        ends = np.repeat(whole.lengths, whole.lengths) - behind
+        return (place >= max(ahead, whole.prompt_tokens)) & (place < ends)
 
     def _masked(self, whole: Tokens, chosen: Mask, random: Random) -> Tokens:
         """Eight in ten of the chosen tokens masked, one in ten another word."""
@@ -227,21 +232,23 @@ class Texts:
             return tokens
         kept = ~own | (random.random(len(own)) >= self.how.deleted)
         ends = np.concatenate([[0], np.cumsum(kept)])
-        columns = {
-            name: column[kept] if len(column) == len(kept) else column
-            for name, column in tokens.columns.items()
-        }
+        columns = dict(tokens.columns)
+        for name, column in columns.items():
+            if len(column) == len(kept):  # of each token, not of each text
+                columns[name] = column[kept]
         return replace(tokens, ids=tokens.ids[kept], offsets=ends[tokens.offsets], columns=columns)
 
     def _part(self, whole: Tokens, part: Packed, own: Mask, chosen: Mask, random: Random) -> Spoilt:
+        """What goes through the model of one packed mini-batch, and the texts as they were."""
         source, offsets = laid_out(whole.offsets[part.items], whole.lengths[part.items])
         places = np.flatnonzero(chosen[source])
         lengths = np.diff(offsets)
         shape = len(lengths), int(lengths.max(initial=1))
         real = np.arange(shape[1]) < lengths[:, None]
         words = np.zeros(shape, np.int64)
+        words[real] = whole.ids[source]
         named = np.zeros(shape, bool)
-        words[real], named[real] = whole.ids[source], own[source]
+        named[real] = own[source]
         targets = [whole.ids[source][places].astype(np.int64)]
         sees = np.zeros((0, 0, 0), bool)
         if self.how.sees is not None:
@@ -285,17 +292,17 @@ class Reconstruction(Pretraining):
     def material(self, encoder: TextEncoder, texts: Sequence[str], recipe: Recipe) -> Texts:
         tokeniser = encoder.tokeniser
         found = [tokeniser.id_of(name) for name in MASKS]
-        mask = next((known for known in found if known is not None), None)
-        if mask is None and self.masked:
+        masks = [known for known in found if known is not None]
+        if self.masked and not masks:
             raise ModelError(
                 f"{encoder.contract.name}: the tokeniser has no mask token; take another "
                 "objective, such as tsdae"
             )
+        mask = masks[0] if masks else 0
         ahead, behind = tokeniser.around()
+        around = (len(ahead), len(behind))
         source = TokenSource.of(encoder, texts, DOCUMENT, recipe.schedule.max_tokens)
-        return Texts(
-            source, self, (len(ahead), len(behind)), mask or 0, tokeniser.size, recipe.seed
-        )
+        return Texts(source, self, around, mask, tokeniser.size, recipe.seed)
 
 
 MLM = Reconstruction(masked=0.15)

@@ -43,7 +43,8 @@ def crops(text: str, random: np.random.Generator) -> tuple[str, str]:
     it has no blanks.
     """
     words = _WORD.findall(text)
-    words = words if len(words) > 1 else list(text)
+    if len(words) < 2:
+        words = list(text)
     return _span(words, random), _span(words, random)
 
 
@@ -52,11 +53,13 @@ def inverse_cloze(text: str, random: np.random.Generator) -> tuple[str, str]:
     ends = [found.end() for found in SENTENCE.finditer(text) if found.end() < len(text)]
     if not ends:
         return crops(text, random)
-    starts = [0, *ends]
-    at = int(random.integers(len(starts)))
-    start = starts[at]
-    end = [*ends, len(text)][at]
-    rest = text if random.random() < KEPT else text[:start] + text[end:]
+    cuts = [0, *ends, len(text)]
+    at = int(random.integers(len(cuts) - 1))
+    start = cuts[at]
+    end = cuts[at + 1]
+    rest = text
+    if random.random() >= KEPT:
+        rest = text[:start] + text[end:]
     return text[start:end].strip(), rest.strip()
 
 
@@ -77,9 +80,10 @@ class TwoViews(Pretraining):
     dropout: bool = False
 
     def recipe(self, recipe: Recipe) -> Recipe:
+        if not self.dropout:
+            return recipe
         # the kernels know no dropout
-        schedule = replace(recipe.schedule, engine="torch") if self.dropout else recipe.schedule
-        return replace(recipe, schedule=schedule)
+        return replace(recipe, schedule=replace(recipe.schedule, engine="torch"))
 
     def learner(self, model: TextModel, max_tokens: int) -> TextModel:
         """The model; with `dropout`, from here on with its own. Raises ModelError where it has
@@ -97,9 +101,10 @@ class TwoViews(Pretraining):
 
     def material(self, encoder: TextEncoder, texts: Sequence[str], recipe: Recipe) -> Views:
         limit = recipe.schedule.max_tokens
-        sides = [TokenSource.of(encoder, (), role, limit) for role in (self.role, DOCUMENT)]
+        first = TokenSource.of(encoder, (), self.role, limit)
+        second = TokenSource.of(encoder, (), DOCUMENT, limit)
         same = first_of_each(digests(map(normalised, texts)))
-        return Views(texts, self.views, (sides[0], sides[1]), same, recipe.seed)
+        return Views(texts, self.views, (first, second), same, recipe.seed)
 
 
 @dataclass(frozen=True)
@@ -132,12 +137,11 @@ class Views:
         budget: int = 0,
     ) -> TextBatch:
         """See Material.prepare."""
+        # a killed run draws a batch again as it was
         random = np.random.default_rng([self.seed, *batch.tolist()])
         made = [self.views(self.texts[int(at)], random) for at in batch]
-        first, second = (
-            replace(side, texts=texts)
-            for side, texts in zip(self.sides, zip(*made, strict=True), strict=True)
-        )
+        first = replace(self.sides[0], texts=[one for one, _ in made])
+        second = replace(self.sides[1], texts=[other for _, other in made])
         rows = one_of_each(len(batch))
         relevant = [{at} for at in range(len(batch))]
         data = TrainingData(first, second, rows, self.same[batch], relevant)

@@ -80,6 +80,7 @@ class Chat(Writer):
             if not left:
                 return
             log.info("%s: of an answer, what was asked for %s", self.name, bad.wrong[left[0]])
+        # without queries, but done with: the same run later does not pay for them again
         keep({place: [] for place in left})
 
     @property
@@ -90,9 +91,8 @@ class Chat(Writer):
         vendor = self.client.vendor
         model = self.client.address.model
         chats = [for_all(document, self.order) for document in documents]
-        tokens = self.client.counter.count(
-            ["\n".join(message["content"] for message in chat) for chat in chats]
-        )
+        texts = ["\n".join(message["content"] for message in chat) for chat in chats]
+        tokens = self.client.counter.count(texts)
 
         def request(part: Sequence[int]) -> tuple[str, dict[str, Any]]:
             return vendor.chat(model, chats[part[0]], self._most)
@@ -107,19 +107,24 @@ def read_queries(content: Any, *, order: Order) -> tuple[Queries, str]:
     """
     if not isinstance(content, str):
         return [], "is no text"
+    # models put JSON in a fence, or a sentence before it and another behind it
     fenced = _FENCED.search(content)
     text = fenced[1] if fenced else content[max(0, content.find("{")) :]
     try:
         found, _ = json.JSONDecoder().raw_decode(text.strip())
         listed = found["queries"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return [], "is not the JSON that was asked for"
+        listed = None
     if not isinstance(listed, list):
         return [], "is not the JSON that was asked for"
     queries = []
     for number, each in enumerate(listed[: order.per_document]):
-        query = " ".join(each.split()) if isinstance(each, str) else ""
+        if not isinstance(each, str):
+            continue
+        query = " ".join(each.split())
         query = query.encode("utf-8", "replace").decode()  # JSON may name half a character
         if query and len(query) <= LONGEST:
             queries.append((style_of(order, number) or "chat", query))
-    return queries, "" if queries else "holds no query"
+    if not queries:
+        return [], "holds no query"
+    return queries, ""

@@ -43,7 +43,8 @@ class Written:
     def part(self, kept: Mask) -> Written:
         """Those that are kept."""
         rows = np.flatnonzero(kept).tolist()
-        styles, texts = ([each[row] for row in rows] for each in (self.styles, self.texts))
+        styles = [self.styles[row] for row in rows]
+        texts = [self.texts[row] for row in rows]
         return Written(self.documents[kept], styles, texts)
 
 
@@ -82,6 +83,7 @@ def distinct(written: Written, standard: Standard) -> Mask:
     """
     keys = digests(map(wording, written.texts))
     _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+    # for how many different documents each wording was written
     pairs = np.unique(np.stack([which, written.documents]), axis=1)
     documents = np.bincount(pairs[0], minlength=len(first))
     kept = np.zeros(len(written), bool)
@@ -92,7 +94,8 @@ def distinct(written: Written, standard: Standard) -> Mask:
 
 def not_held_out(written: Written, standard: Standard) -> Mask:
     """Queries that no held-out split asks, nor nearly the same."""
-    return ~held_out_queries(standard.collection, written.texts)[1]
+    _, held = held_out_queries(standard.collection, written.texts)
+    return ~held
 
 
 def answerable(written: Written, standard: Standard) -> Mask:
@@ -117,10 +120,10 @@ def round_trip(written: Written, standard: Standard) -> Mask:
     """Queries that find their document among the first `top` (consistency filtering, Alberti et al.
     2019; Promptagator, Dai et al. 2023).
     """
-    found = [
-        standard.stage.find(written.texts[start : start + _BLOCK], standard.top).documents
-        for start in range(0, len(written), _BLOCK)
-    ]
+    found = []
+    for start in range(0, len(written), _BLOCK):
+        asked = written.texts[start : start + _BLOCK]
+        found.append(standard.stage.find(asked, standard.top).documents)
     kept: Mask = (np.concatenate(found) == written.documents[:, None]).any(1)
     return kept
 

@@ -84,4 +84,7 @@ def _read(line: bytes) -> dict[str, Queries]:
     if not stated or checksum != f"{zlib.crc32(stated):08x}".encode():
         return {}
     rows: dict[str, list[list[str]]] = json.loads(stated.decode("utf-8", "surrogatepass"))
-    return {key: [(style, text) for style, text in found] for key, found in rows.items()}
+    queries: dict[str, Queries] = {}
+    for key, found in rows.items():
+        queries[key] = [(style, text) for style, text in found]
+    return queries

@@ -53,11 +53,9 @@ class Local(Writer):
             self._tokeniser: Any = transformers.AutoTokenizer.from_pretrained(folder, **options)
             config = transformers.AutoConfig.from_pretrained(folder, **options)
             self._reads_documents = bool(config.is_encoder_decoder)
-            auto: Any = (
-                transformers.AutoModelForSeq2SeqLM
-                if self._reads_documents
-                else transformers.AutoModelForCausalLM
-            )
+            auto: Any = transformers.AutoModelForCausalLM
+            if self._reads_documents:
+                auto = transformers.AutoModelForSeq2SeqLM
             if packed_name is None:
                 options["use_safetensors"] = True  # a pickle may run code
             else:
@@ -65,6 +63,7 @@ class Local(Writer):
                 options["quantization_config"] = transformers.GgufConfig(dequantize=True)
             self._model = auto.from_pretrained(folder, dtype=getattr(torch, precision), **options)
         self._model = self._model.to(device).eval()
+        # what is written follows the prompt's last token, in each row at the same place
         self._tokeniser.padding_side = "left"
         if self._tokeniser.pad_token is None:
             self._tokeniser.pad_token = self._tokeniser.eos_token
@@ -82,16 +81,21 @@ class Local(Writer):
         import torch
         from transformers import LogitsProcessorList
 
-        numbers = range(self.order.per_document)
-        asked = [(document, number) for document in documents for number in numbers]
+        count = self.order.per_document
+        prompts = []
+        seeds = []
+        for document in documents:
+            for number in range(count):
+                prompts.append(self._prompt(document, number))
+                seeds.append(f"{self.order.seed} {number} {document.key}")
         with foreign(self.folder, "could not write"):
             given = self._tokeniser(
-                [self._prompt(*each) for each in asked],
+                prompts,
                 return_tensors="pt",
                 padding=True,
+                # a chat template writes them itself
                 add_special_tokens=self._reads_documents or not self._tokeniser.chat_template,
             ).to(self._model.device)
-            seeds = [f"{self.order.seed} {number} {document.key}" for document, number in asked]
             with torch.inference_mode():
                 made = self._model.generate(
                     input_ids=given["input_ids"],
@@ -107,7 +111,7 @@ class Local(Writer):
         texts = self._tokeniser.batch_decode(made, skip_special_tokens=True)
         found: dict[int, Queries] = {place: [] for place in range(len(documents))}
         for at, text in enumerate(texts):
-            place, number = divmod(at, len(numbers))
+            place, number = divmod(at, count)
             query = tidy(text)
             if query:
                 found[place].append((style_of(self.order, number) or self.name, query))
@@ -128,10 +132,11 @@ class Local(Writer):
         """The model's own end, and each token with a line break: a query is one line."""
         ids = range(len(self._tokeniser))
         texts = self._tokeniser.batch_decode([[token] for token in ids])
-        stated = self._model.generation_config.eos_token_id
-        own = [stated] if isinstance(stated, int) else list(stated or ())
-        own += [token for token, text in zip(ids, texts, strict=True) if "\n" in text]
-        return own or [self._tokeniser.pad_token_id]
+        ends = [token for token, text in zip(ids, texts, strict=True) if "\n" in text]
+        stated = self._model.generation_config.eos_token_id  # one, several or none
+        if isinstance(stated, int):
+            stated = [stated]
+        return [*(stated or ()), *ends] or [self._tokeniser.pad_token_id]
 
 
 def _packed_name(folder: Path) -> str | None:
@@ -164,6 +169,8 @@ def _drawn(seeds: Sequence[str]) -> Any:
 
 def tidy(text: str) -> str:
     """The first line that says something, without what models like to put around a query."""
-    line = next((each.strip() for each in text.splitlines() if each.strip()), "")
-    line = _LABEL.sub("", line).strip()
+    lines = text.strip().splitlines()
+    if not lines:
+        return ""
+    line = _LABEL.sub("", lines[0].strip()).strip()
     return line.strip("\"'“”„«»`*").strip()

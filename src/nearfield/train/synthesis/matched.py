@@ -33,11 +33,8 @@ class Features:
         in English.
         """
         lengths = np.array([length_in_words(text) for text in texts], np.float32)
-        questions = [
-            text.rstrip().endswith(_MARKS) or not _FIRST_WORDS.isdisjoint(words(text)[:1])
-            for text in texts
-        ]
-        return cls(lengths, np.array(questions, bool))
+        questions = np.array([_asks(text) for text in texts], bool)
+        return cls(lengths, questions)
 
 
 @dataclass(frozen=True)
@@ -59,9 +56,14 @@ class Likeness:
 
         own = Features.of(texts)
         found = ks_2samp(own.lengths, Features.of(real).lengths)
-        return cls(
-            len(real), float(found.statistic), float(found.pvalue), float(own.questions.mean())
-        )
+        questions = float(own.questions.mean())
+        return cls(len(real), float(found.statistic), float(found.pvalue), questions)
+
+
+def _asks(text: str) -> bool:
+    if text.rstrip().endswith(_MARKS):
+        return True
+    return not _FIRST_WORDS.isdisjoint(words(text)[:1])
 
 
 def kept_by_match(own: Features, real: Features, texts: Sequence[str], *, seed: int) -> Mask:
@@ -75,6 +77,7 @@ def kept_by_match(own: Features, real: Features, texts: Sequence[str], *, seed: 
     edges[0] -= 0.1  # the shortest is in the first bin
     ours = _shares(own, edges)
     theirs = _shares(real, edges)
+    # by a cell of length and form, the chance that a query of it is kept
     ratio = theirs / np.maximum(ours, 1e-12)
     drawn = np.array([digest(f"{seed} {text}") / 2**64 for text in texts])
     kept: Mask = drawn < ratio[_cells(own, edges)]
@@ -82,6 +85,9 @@ def kept_by_match(own: Features, real: Features, texts: Sequence[str], *, seed: 
 
 
 def _cells(features: Features, edges: Doubles) -> Integers:
+    """(n,) the number of each query's bin of length, those outside all of them among these, of
+    questions after all of statements.
+    """
     found: Integers = np.searchsorted(edges, features.lengths)
     return found + (_BINS + 2) * features.questions
 

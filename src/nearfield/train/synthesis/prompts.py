@@ -19,7 +19,9 @@ def shown(text: str, words: int = WORDS) -> str:
 
 def style_of(order: Order, number: int) -> str:
     """What the query of this number is called by: its style and language, in words."""
-    words = [order.styles[number % len(order.styles)]] if order.styles else []
+    words = []
+    if order.styles:
+        words.append(order.styles[number % len(order.styles)])
     if order.languages:
         words.append(f"in {order.languages[number % len(order.languages)]}")
     return ", ".join(words)
@@ -34,22 +36,21 @@ def for_one(document: Document, order: Order, number: int) -> list[Message]:
     asked = f"{task} Style: {style}." if style else task
     messages = [{"role": "system", "content": _TASK}]
     for query, text in order.examples:
-        messages.append(
-            {"role": "user", "content": f"{task}\n\nDocument: {shown(text, EXAMPLE_WORDS)}"}
-        )
+        example = f"{task}\n\nDocument: {shown(text, EXAMPLE_WORDS)}"
+        messages.append({"role": "user", "content": example})
         messages.append({"role": "assistant", "content": query})
-    messages.append({"role": "user", "content": f"Document: {shown(document.whole)}\n\n{asked}"})
+    last = f"Document: {shown(document.whole)}\n\n{asked}"
+    messages.append({"role": "user", "content": last})
     return messages
 
 
 def as_text(document: Document, order: Order, number: int) -> str:
     """As `for_one`, for a model that only goes on with a text (InPars, Bonifacio et al. 2022)."""
     style = style_of(order, number)
+    told = ""
+    for query, text in order.examples:
+        told += f"Document: {shown(text, EXAMPLE_WORDS)}\nQuery: {query}\n\n"
     last = f"Query ({style}):" if style else "Query:"
-    told = "".join(
-        f"Document: {shown(text, EXAMPLE_WORDS)}\nQuery: {query}\n\n"
-        for query, text in order.examples
-    )
     return f"{told}Document: {shown(document.whole)}\n{last}"
 
 

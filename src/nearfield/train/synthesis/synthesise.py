@@ -114,6 +114,7 @@ def synthesise(
     standard = Standard(
         collection, real, retriever, selection.top, selection.overlap, seed=order.seed
     )
+    # a gate's wrong name is said before anything is written, or paid for
     through_gates(Written(np.empty(0, np.int64), (), ()), standard, selection.without)
     places, held = _chosen(collection, selection.documents, order.seed)
     found = _written(collection, places, author, progress)
@@ -125,20 +126,19 @@ def synthesise(
             "passed the gates; leave one out, or have more written"
         )
     _write(collection, kept, Path(to))
-    before, after = (Likeness.of(each.texts, real) if real else None for each in (written, kept))
     return Synthetic(
-        Path(to),
-        len(places),
-        held,
-        sum(not each for each in found),
-        sum(0 < len(each) < order.per_document for each in found),
-        len(written),
-        len(kept),
-        tuple(gates),
-        dict(Counter(kept.styles).most_common()),
-        before,
-        after,
-        notes,
+        path=Path(to),
+        documents=len(places),
+        held_out=held,
+        unanswered=sum(not each for each in found),
+        fewer=sum(0 < len(each) < order.per_document for each in found),
+        written=len(written),
+        kept=len(kept),
+        gates=tuple(gates),
+        styles=dict(Counter(kept.styles).most_common()),
+        before=Likeness.of(written.texts, real) if real else None,
+        after=Likeness.of(kept.texts, real) if real else None,
+        notes=notes,
     )
 
 
@@ -169,12 +169,12 @@ def with_queries(collection: Collection, written: Written) -> Collection:
         numbers[place] += 1
         queries.append({"id": name, "text": text, "group": ""})
         judged.append({"query": name, "document": ids[place], "relevance": 1, "split": TRAIN})
+    more_queries = pa.Table.from_pylist(queries, QUERIES)
+    more_judged = pa.Table.from_pylist(judged, JUDGEMENTS)
     return replace(
         collection,
-        queries=pa.concat_tables([collection.queries, pa.Table.from_pylist(queries, QUERIES)]),
-        judgements=pa.concat_tables(
-            [collection.judgements, pa.Table.from_pylist(judged, JUDGEMENTS)]
-        ),
+        queries=pa.concat_tables([collection.queries, more_queries]),
+        judgements=pa.concat_tables([collection.judgements, more_judged]),
         documents_only=False,
     )
 
@@ -198,8 +198,8 @@ def _real_queries(collection: Collection) -> list[str]:
     texts = collection.query_texts
     if not len(texts):
         return []
-    free = ~held_out_queries(collection, texts)[1]
-    return [texts[row] for row in np.flatnonzero(free).tolist()]
+    _, held = held_out_queries(collection, texts)
+    return [texts[row] for row in np.flatnonzero(~held).tolist()]
 
 
 def _examples(collection: Collection, count: int, seed: int) -> tuple[tuple[str, str], ...]:
@@ -207,12 +207,13 @@ def _examples(collection: Collection, count: int, seed: int) -> tuple[tuple[str,
     if TRAIN not in collection.splits:
         return ()
     train = collection.split(TRAIN)
-    held = held_out_queries(collection, train.query_texts)[1]
+    _, held = held_out_queries(collection, train.query_texts)
     relevant = relevance_by_position(collection, train)
     usable = [row for row, judged in enumerate(relevant) if judged and not held[row]]
     rows = np.random.default_rng(seed).permutation(usable)[:count].tolist()
     texts = collection.document_texts
-    return tuple((train.query_texts[row], texts[min(relevant[row])]) for row in rows)
+    examples = [(train.query_texts[row], texts[min(relevant[row])]) for row in rows]
+    return tuple(examples)
 
 
 def _chosen(collection: Collection, most: int, seed: int) -> tuple[Positions, int]:
@@ -220,7 +221,7 @@ def _chosen(collection: Collection, most: int, seed: int) -> tuple[Positions, in
     texts = collection.document_texts
     held = np.zeros(len(texts), bool)
     if held_out_splits(collection):
-        held = held_out_documents(collection, texts)[1]
+        _, held = held_out_documents(collection, texts)
     free = np.flatnonzero(~held)
     if not len(free):
         raise CollectionError(
@@ -236,7 +237,8 @@ def _written(
     collection: Collection, places: Positions, writer: Writer, progress: Progress
 ) -> list[Queries]:
     """What was written for each of the documents, now or before."""
-    titles, texts = (collection.documents[name] for name in ("title", "text"))
+    titles = collection.documents["title"]
+    texts = collection.documents["text"]
 
     def document(at: int) -> Document:
         return Document(titles[at].as_py(), worded(texts[at].as_py()))
@@ -244,14 +246,20 @@ def _written(
     everything: list[Queries] = []
     with nullcontext() if writer.facts is None else KeptQueries.of(writer.facts) as kept:
         held = {} if kept is None else kept.found
+        # the price of all that is left, before the first of it is asked for
         unwritten = (each for each in map(document, places.tolist()) if each.key not in held)
         forecast = writer.forecast(unwritten)
         if forecast is not None:
             BUDGET.get().afford([forecast])
         for start in range(0, len(places), writer.block):
             block = [document(at) for at in places[start : start + writer.block].tolist()]
-            found = {each.key: held[each.key] for each in block if each.key in held}
-            missing = {each.key: each for each in block if each.key not in held}
+            found: dict[str, Queries] = {}
+            missing: dict[str, Document] = {}  # equal documents once
+            for each in block:
+                if each.key in held:
+                    found[each.key] = held[each.key]
+                else:
+                    missing[each.key] = each
             keys = list(missing)
 
             def keep(
@@ -272,13 +280,15 @@ def _written(
 
 
 def _listed(places: Positions, found: Sequence[Queries]) -> Written:
-    rows = [
-        (place, *query)
-        for place, queries in zip(places.tolist(), found, strict=True)
-        for query in queries
-    ]
-    documents = np.array([row[0] for row in rows], np.int64)
-    return Written(documents, [row[1] for row in rows], [row[2] for row in rows])
+    documents: list[int] = []
+    styles: list[str] = []
+    texts: list[str] = []
+    for place, queries in zip(places.tolist(), found, strict=True):
+        for style, text in queries:
+            documents.append(place)
+            styles.append(style)
+            texts.append(text)
+    return Written(np.array(documents, np.int64), styles, texts)
 
 
 def _write(collection: Collection, written: Written, to: Path) -> None:

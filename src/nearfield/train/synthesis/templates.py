@@ -44,20 +44,24 @@ class Templates(Writer):
             raise InputError(
                 "templates take a document's own words; leave out the languages, or name a model"
             )
-        unknown = next((style for style in order.styles if style not in STYLES), None)
-        if unknown is not None:
-            raise InputError(
-                f"there is no style {unknown!r}; wanted some of {', '.join(STYLES)}."
-                f"{nearest(unknown, STYLES)}"
-            )
+        for style in order.styles:
+            if style not in STYLES:
+                raise InputError(
+                    f"there is no style {style!r}; wanted some of {', '.join(STYLES)}."
+                    f"{nearest(style, STYLES)}"
+                )
         self.order = order
-        self._found_in = Counter(word for text in corpus for word in set(words(text)))
+        self._found_in: Counter[str] = Counter()  # how many of the documents
+        for text in corpus:
+            self._found_in.update(set(words(text)))
         self._documents = len(corpus)
         super().__init__(NAME)
 
     @classmethod
     def open(cls, name: str, order: Order, means: Means) -> Self | None:
-        return cls(order, means.corpus) if name == NAME else None
+        if name != NAME:
+            return None
+        return cls(order, means.corpus)
 
     def write(self, documents: Sequence[Document], keep: Keep) -> None:
         keep({place: self._queries(document) for place, document in enumerate(documents)})
@@ -79,7 +83,9 @@ class Templates(Writer):
     def _heading(self, document: Document, draw: Random) -> str:
         sections = HEADINGS.sections(document.text)
         headings = [section.headings[-1] for section in sections if section.headings]
-        return shortened(draw.choice(headings)) if headings else ""
+        if not headings:
+            return ""
+        return shortened(draw.choice(headings))
 
     def _first_sentence(self, document: Document, draw: Random) -> str:
         prose = _HEADING.sub("", document.text).strip()
@@ -97,9 +103,11 @@ class Templates(Writer):
 
     def _question(self, document: Document, draw: Random) -> str:
         phrases = self._phrases(document)[:_PHRASES]
+        if not phrases:
+            return ""
         draw.shuffle(phrases)
         asked = [each for each in _QUESTIONS if each.count("{") <= len(phrases)]
-        return draw.choice(asked).format(*phrases) if phrases else ""
+        return draw.choice(asked).format(*phrases)
 
     def _phrases(self, document: Document) -> list[str]:
         """Its phrases, the most telling first, none of whose words is in one before."""
@@ -109,10 +117,10 @@ class Templates(Writer):
                 runs.append([])
             if not self._common(word):
                 runs[-1].append(word)
-        counted = Counter(map(tuple, filter(None, runs)))
-        weights = {
-            run: sum(map(self._rarity, run)) * math.log1p(count) for run, count in counted.items()
-        }
+        counted = Counter(tuple(run) for run in runs if run)
+        weights = {}
+        for run, count in counted.items():
+            weights[run] = sum(map(self._rarity, run)) * math.log1p(count)
         taken: set[str] = set()
         found = []
         for run in sorted(weights, key=lambda run: (-weights[run], run)):

@@ -39,4 +39,5 @@ def sampled(dims: tuple[int, ...], count: int, *, seed: int, step: int) -> tuple
     if not 0 < count < len(dims):
         return dims
     drawn = np.random.default_rng([seed, step]).permutation(len(dims) - 1)[: count - 1]
-    return (dims[0], *(dims[at + 1] for at in sorted(drawn.tolist())))
+    others = [dims[at + 1] for at in sorted(drawn.tolist())]
+    return (dims[0], *others)

@@ -32,10 +32,12 @@ class Memory(Wrapper):
         return {**self.inner.learns(dim, guide), NAME: nn.Buffer(torch.zeros(self.size, dim))}
 
     def __call__(self, examples: Examples) -> Tensor:
-        memory, document = examples.learned[NAME], examples.document
+        memory = examples.learned[NAME]
+        document = examples.document
         remembered = replace(document, vectors=memory)
         with torch.no_grad():
             near = examples.query.scores(remembered)
+            # and places that nothing fills yet
             ignore = (near > examples.own_scores[:, None]) | ~memory.any(1)
         known = examples.column("ignore").to(ignore.device)
         columns = {**examples.columns, "ignore": torch.cat([known, ignore], 1)}
@@ -46,4 +48,5 @@ class Memory(Wrapper):
     def remember(self, examples: Examples) -> None:
         """See Objective.remember."""
         memory = examples.learned[NAME]
+        # the newest first: the oldest fall off its end
         memory.copy_(torch.cat([examples.document.vectors, memory])[: self.size])

@@ -38,6 +38,9 @@ class Spread(Wrapper):
     weight: float
 
     def __call__(self, examples: Examples) -> Tensor:
-        sides = [side for side in (examples.distinct, examples.document) if side is not None]
-        each = [spread(side.vectors) for side in sides if len(side)]
+        each = []
+        for side in (examples.distinct, examples.document):
+            # queries that are looked up have no vectors of their own; a step of labels, no document
+            if side is not None and len(side):
+                each.append(spread(side.vectors))
         return self.inner(examples) + self.weight * torch.stack(each).mean()

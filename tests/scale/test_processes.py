@@ -18,6 +18,7 @@ from nearfield.errors import InputError, ProcessError
 from nearfield.models.model import TextModel
 from nearfield.scale.launch import processes
 from nearfield.store.run import RunFolder
+from nearfield.train.data.batch import Asked
 from nearfield.train.engine.group import ALONE, Group
 from nearfield.train.engine.loop import lead, train
 from nearfield.train.engine.trainer import Trainer
@@ -64,7 +65,7 @@ def test_loss_and_gradients_are_those_of_one_process(tmp_path: Path) -> None:
             trainer.optimiser.zero_grad(set_to_none=True)
             together = Trainer(alone, recipe, 1, group)
             lead(together, made=0)
-            step = group.agree(data.prepare(batch, alone, processes=2))
+            step = group.agree(data.prepare(batch, alone, Asked(processes=2)))
             assert len(step.parts) >= 2
             value = training_step(alone, step, recipe, weights, group=group)
             group.agree(None)

@@ -22,6 +22,7 @@ from nearfield.models.model import TextModel
 from nearfield.models.surgery.new_head import HeadOptions, new_head
 from nearfield.runtimes import choose
 from nearfield.runtimes.torch_runtime import TorchRuntime
+from nearfield.train.data.batch import Asked
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.engine.lora import add_lora
@@ -86,7 +87,7 @@ def stepped(
     trainer, batch = Trainer(model, recipe, 2), np.arange(12)
     needs = objective_of(recipe, model.objective, model.contract).needs
     budget = data.prepare(batch, model).tokens // 3
-    step = data.prepare(batch, model, budget=budget, needs=needs)
+    step = data.prepare(batch, model, Asked(needs, budget=budget))
     assert 0.5 * step.tokens < trainer.twice(step) < step.tokens
     loss = trainer.step(1, step)
     return loss, {name: weight.detach().cpu() for name, weight in model.parameters().items()}

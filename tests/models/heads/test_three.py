@@ -12,6 +12,7 @@ from nearfield.batch.tokens import Tokeniser
 from nearfield.models.heads.three import ThreeHeads
 from nearfield.models.model import TextModel
 from nearfield.similarity.fused import Fused
+from nearfield.train.data.batch import Asked
 from nearfield.train.engine.trainer import trainable
 from nearfield.train.recipe import Recipe
 from three_heads import tiny_three_heads
@@ -99,7 +100,7 @@ def test_a_loss_sees_the_scores_of_the_embeddings(model: TextModel, budget: int)
 
 def test_the_gradients_are_those_of_one_pass_whatever_is_held(model: TextModel) -> None:
     data = data_of(model, 24, negatives=1)
-    step = data.prepare(np.arange(24), model, processes=4)
+    step = data.prepare(np.arange(24), model, Asked(processes=4))
     weights = trainable(model, Recipe())
     assert {"sparse.linear.weight", "multi_vector.linear.weight"} <= set(weights)
     found = []

@@ -19,6 +19,7 @@ from nearfield.encoders.reranker import Reranker
 from nearfield.errors import InputError, ModelError, RecipeError
 from nearfield.models.model import TextModel
 from nearfield.store.run import RunFolder
+from nearfield.train.data.batch import Asked
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.teacher import open_teacher, teacher_scores
 from nearfield.train.engine.trainer import trainable
@@ -167,7 +168,7 @@ def test_a_step_adds_the_teachers_loss_to_the_objectives(
     weights, batch = list(trainable(model, recipe).values()), np.arange(10)
     plain = training_step(model, data.prepare(batch, model), Recipe(), weights)
     both = training_step(
-        model, taught.prepare(batch, model, needs=objective_of(recipe).needs), recipe, weights
+        model, taught.prepare(batch, model, Asked(objective_of(recipe).needs)), recipe, weights
     )
     candidates = np.concatenate([data.pairs.positive[:, None], data.pairs.negatives], 1)[batch]
     encoder = load(tiny, runtime="torch")

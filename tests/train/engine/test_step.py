@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from nearfield.models.model import TextModel
+from nearfield.train.data.batch import Asked
 from nearfield.train.data.mini_batches import mini_batches
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import possibly_relevant
@@ -31,7 +32,7 @@ def test_every_text_is_in_one_mini_batch_once_and_is_found_again(
 ) -> None:
     data = data_of(model, 90, negatives=2)
     chosen = np.random.default_rng(0).permutation(90)[:64]
-    step = data.prepare(chosen, model, processes=processes)
+    step = data.prepare(chosen, model, Asked(processes=processes))
     assert len(step.parts) >= processes
     rows = [
         part.ids[part.offsets[at] : part.offsets[at + 1]].tolist()

@@ -11,6 +11,7 @@ import torch
 
 from nearfield.kernels.library import runnable
 from nearfield.models.model import TextModel
+from nearfield.train.data.batch import Asked
 from nearfield.train.data.mini_batches import MINI_TOKENS
 from nearfield.train.engine import trainer
 from nearfield.train.engine.lora import add_lora
@@ -62,7 +63,7 @@ def test_the_kernels_train_what_they_can_and_torch_the_rest(
     assert mini_tokens(model, auto) == 6144, "the graphs that may be held are two of them"
     data, tight = data_of(model, 500, negatives=1), Recipe.of({"schedule": {"graph_tokens": 900}})
     Trainer(model, tight, 1)
-    step = data.prepare(np.arange(500), model, budget=mini_tokens(model, tight))
+    step = data.prepare(np.arange(500), model, Asked(budget=mini_tokens(model, tight)))
     sizes = [len(part.ids) for part in step.parts]
     assert held_parts(step, tight.schedule.graph_tokens) == 1
     assert max(sizes) <= 900 < sum(sizes)

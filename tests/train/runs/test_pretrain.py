@@ -21,6 +21,7 @@ from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError
 from nearfield.models.model import TextModel
 from nearfield.runtimes.torch_runtime import TorchRuntime
+from nearfield.train.data.batch import Asked
 from nearfield.train.engine.trainer import Trainer
 from nearfield.train.objectives.compose import objective_of
 from nearfield.train.pretraining import PRETRAINING
@@ -161,7 +162,9 @@ def test_the_loss_is_the_mean_cross_entropy_of_what_was_hidden(
     encoder = TextEncoder(model.folder, TorchRuntime(model))
     texts = collection.document_texts
     learner = RETROMAE.learner(model, 64)
-    batch = RETROMAE.material(encoder, texts, recipe).prepare(np.arange(12), learner, budget=100)
+    batch = RETROMAE.material(encoder, texts, recipe).prepare(
+        np.arange(12), learner, Asked(budget=100)
+    )
     assert len(batch) == 12
     assert len(batch.parts) > 1
     outputs = [learner.embed(part) for part in batch.parts]

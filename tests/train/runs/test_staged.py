@@ -17,6 +17,7 @@ from nearfield.models.model import TextModel
 from nearfield.report.facts import read_run
 from nearfield.report.reproduce import toml
 from nearfield.store.run import RunFolder
+from nearfield.train.data.batch import Asked
 from nearfield.train.engine.trainer import Trainer
 from nearfield.train.recipe import Recipe
 from nearfield.train.runs.tune import tune
@@ -166,7 +167,7 @@ def test_a_batch_is_of_one_data_set_with_its_prompts_and_objective(
         (part,) = set(np.searchsorted(ends, rows, side="right").tolist())
         batch = data.prepare(rows, model)
         alone = data.parts[part].prepare(
-            rows - int(ends[part] - sizes[part]), model, needs=frozenset(batch.columns)
+            rows - int(ends[part] - sizes[part]), model, Asked(frozenset(batch.columns))
         )
         assert [one.ids.tolist() for one in batch.parts] == [
             one.ids.tolist() for one in alone.parts

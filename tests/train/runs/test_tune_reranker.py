@@ -20,6 +20,7 @@ from nearfield.models.backbones.native_layers import NativeLayers
 from nearfield.models.pair_model import PairModel
 from nearfield.models.saving.save_reranker import new_reranker
 from nearfield.runtimes.torch_runtime import TorchRuntime
+from nearfield.train.data.batch import Asked
 from nearfield.train.data.pair_data import PairData
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.engine import schedule
@@ -81,7 +82,7 @@ def test_the_loss_is_that_of_the_pairs_one_by_one_and_its_gradient_that_of_the_w
     gradients = []
     for graph_tokens in (1, 10**6):
         recipe = Recipe.of({"schedule": {"graph_tokens": graph_tokens, "clip": 1e9}})
-        step = data.prepare(batch, judge.runtime.model, processes=4)
+        step = data.prepare(batch, judge.runtime.model, Asked(processes=4))
         assert (len(step), len(step.parts) > 3) == (5, True)
         assert training_step(judge.runtime.model, step, recipe, weights) == pytest.approx(
             expected / 5, rel=1e-5

@@ -44,6 +44,20 @@ class Batch(ABC):
         """The examples, from what `model` made of each part."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a run asks of each of its steps: the columns that its objective `needs`, and parts of up
+    to `budget` tokens (0: MINI_TOKENS), where possible at least as many as there are `processes`.
+    """
+
+    needs: frozenset[str] = POSITIVES
+    processes: int = 1
+    budget: int = 0
+
+
+PLAIN = Asked()
+
+
 class Material(Protocol):
     """What a run learns from."""
 
@@ -59,19 +73,8 @@ class Material(Protocol):
     def guide_dim(self) -> int:
         """The dim of the vectors of "guide_vectors", 0 where there are none."""
 
-    def prepare(
-        self,
-        batch: Positions,
-        model: Any,
-        *,
-        needs: frozenset[str] = POSITIVES,
-        processes: int = 1,
-        budget: int = 0,
-    ) -> Batch:
-        """What a step of `model` on the pairs at `batch: (B,)` needs, with the columns `needs`, in
-        parts of up to `budget` tokens (0: MINI_TOKENS), and where possible at least as many as
-        there are processes.
-        """
+    def prepare(self, batch: Positions, model: Any, asked: Asked = PLAIN) -> Batch:
+        """What a step of `model` on the pairs at `batch: (B,)` needs."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from nearfield.batch.packed import Packed, packed_batches
 from nearfield.batch.tokens import Tokens
+from nearfield.train.data.batch import PLAIN, Asked
 from nearfield.types.contract import Contract
 
 # of one forward pass of torch on a processor: the states of a layer then stay in its cache (see
@@ -15,17 +16,16 @@ MINI_TOKENS = 2048
 
 
 def mini_batches(
-    queries: Tokens, documents: Tokens, contract: Contract, *, processes: int = 1, budget: int = 0
+    queries: Tokens, documents: Tokens, contract: Contract, asked: Asked = PLAIN
 ) -> list[Packed]:
-    """All texts, longest first, in mini-batches of up to `budget` tokens (0: `MINI_TOKENS`), at
-    least as many as there are processes where the texts allow. Documents are numbered after the
-    queries.
+    """All texts, longest first, in mini-batches as they are `asked` for. Documents are numbered
+    after the queries.
 
     Queries and documents share mini-batches, unless the prompt of one is longer than the other's
     and isn't pooled, or queries are looked up.
     """
     total = len(queries.ids) + len(documents.ids)
-    budget = max(1, min(budget or MINI_TOKENS, math.ceil(total / processes)))
+    budget = max(1, min(asked.budget or MINI_TOKENS, math.ceil(total / asked.processes)))
     longest = max(int(part.lengths.max(initial=0)) for part in (queries, documents))
     # as many mini-batches, but of about the same size; a batch ends before the text that is too
     # much for it, so that each needs room for one more

@@ -16,7 +16,7 @@ from torch import Tensor
 from nearfield.batch.packed import Packed, packed_batches
 from nearfield.batch.tokens import Tokens
 from nearfield.models.heads.represented import Rows
-from nearfield.train.data.batch import Batch
+from nearfield.train.data.batch import PLAIN, Asked, Batch
 from nearfield.train.data.mini_batches import MINI_TOKENS
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.teacher import candidates_of
@@ -70,22 +70,14 @@ class PairData:
     gives = frozenset({"own"})
     guide_dim = 0
 
-    def prepare(
-        self,
-        batch: Positions,
-        model: Any,
-        *,
-        needs: frozenset[str] = gives,
-        processes: int = 1,
-        budget: int = 0,
-    ) -> PairBatch:
+    def prepare(self, batch: Positions, model: Any, asked: Asked = PLAIN) -> PairBatch:
         """See Material.prepare."""
         candidates = candidates_of(self.pairs)[batch]
         real = candidates >= 0
         query = np.broadcast_to(self.pairs.query[batch, None], candidates.shape)
         tokens = self.tokenise((query[real], candidates[real]))
-        each = math.ceil(len(tokens.ids) / processes)
-        parts = packed_batches(tokens, max(1, min(budget or MINI_TOKENS, each)))
+        each = math.ceil(len(tokens.ids) / asked.processes)
+        parts = packed_batches(tokens, max(1, min(asked.budget or MINI_TOKENS, each)))
         # where each pair lies: packing orders them by length
         place = np.argsort(np.concatenate([part.items for part in parts]))
         return PairBatch(parts, torch.from_numpy(place), torch.from_numpy(real))

@@ -12,13 +12,12 @@ import numpy as np
 from nearfield.data.collection import Collection
 from nearfield.data.open import open_pairs
 from nearfield.encoders.text import TextEncoder
-from nearfield.train.data.batch import TextBatch
+from nearfield.train.data.batch import PLAIN, Asked, TextBatch
 from nearfield.train.data.leakage import train_positives
 from nearfield.train.data.prepare import training_data
 from nearfield.train.data.sampling import MixedPairs, TrainingPairs
 from nearfield.train.data.streamed import StreamedPairs
 from nearfield.train.data.training_data import TrainingData
-from nearfield.train.objectives import POSITIVES
 from nearfield.train.objectives.compose import objective_of
 from nearfield.train.recipe import TRAIN, DataSet, ObjectiveChoice, Recipe
 from nearfield.types.arrays import Positions
@@ -126,22 +125,12 @@ class Mixed:
             given |= part.gives
         return frozenset(given)
 
-    def prepare(
-        self,
-        batch: Positions,
-        model: Any,
-        *,
-        needs: frozenset[str] = POSITIVES,
-        processes: int = 1,
-        budget: int = 0,
-    ) -> TextBatch:
+    def prepare(self, batch: Positions, model: Any, asked: Asked = PLAIN) -> TextBatch:
         """See Material.prepare: the columns are those that the part's own objective needs."""
         # a batch is of one part, which its first pair tells
         starts = np.cumsum([0, *self.pairs.sizes])
         at = int(np.searchsorted(starts, batch[0], side="right")) - 1
         recipe = self.recipes[at]
         needs = objective_of(recipe, model.objective, model.contract).needs
-        made = self.parts[at].prepare(
-            batch - starts[at], model, needs=needs, processes=processes, budget=budget
-        )
+        made = self.parts[at].prepare(batch - starts[at], model, replace(asked, needs=needs))
         return replace(made, objective=recipe.objective)

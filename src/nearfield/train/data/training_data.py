@@ -12,11 +12,11 @@ import torch
 
 from nearfield.batch.tokens import Tokens
 from nearfield.encoders.text import TextEncoder
-from nearfield.train.data.batch import TextBatch
+from nearfield.train.data.batch import PLAIN, Asked, TextBatch
 from nearfield.train.data.guide import Guide
 from nearfield.train.data.mini_batches import mini_batches
 from nearfield.train.data.sampling import TrainingPairs
-from nearfield.train.objectives import GUIDED, POSITIVES
+from nearfield.train.objectives import GUIDED
 from nearfield.train.objectives.examples import Column, Marked
 from nearfield.types.arrays import Floats, Mask, Positions
 from nearfield.types.role import Role
@@ -91,19 +91,12 @@ class TrainingData:
             given |= GUIDED
         return frozenset(given)
 
-    def prepare(
-        self,
-        batch: Positions,
-        model: Any,
-        *,
-        needs: frozenset[str] = POSITIVES,
-        processes: int = 1,
-        budget: int = 0,
-    ) -> TextBatch:
+    def prepare(self, batch: Positions, model: Any, asked: Asked = PLAIN) -> TextBatch:
         """See Material.prepare. Rows with the same positive have the same label; documents are left
         out where no column is about them.
         """
         pairs = self.pairs
+        needs = asked.needs
         own = np.concatenate([pairs.positive[batch, None], pairs.negatives[batch]], 1)
         if not needs - {"label"}:
             own = own[:, :0]
@@ -111,13 +104,8 @@ class TrainingData:
         # each text goes through the model once, however many rows it is in
         queries, query = np.unique(pairs.query[batch], return_inverse=True)
         documents, own[real] = np.unique(own[real], return_inverse=True)
-        parts = self.cut(
-            self.queries.tokens(queries),
-            self.documents.tokens(documents),
-            model.contract,
-            processes=processes,
-            budget=budget,
-        )
+        texts = (self.queries.tokens(queries), self.documents.tokens(documents))
+        parts = self.cut(*texts, model.contract, asked)
         # where each text lies: mini-batches order them by length
         place = np.argsort(np.concatenate([part.items for part in parts]))
         rows = torch.from_numpy(query.astype(np.int64))

@@ -19,7 +19,7 @@ from nearfield.models.trainable import Trainable
 from nearfield.store.fingerprint import model_hash
 from nearfield.store.run import RunFolder
 from nearfield.train.data.ahead import ahead
-from nearfield.train.data.batch import Batch, Material
+from nearfield.train.data.batch import Asked, Batch, Material
 from nearfield.train.engine.checkpoint import (
     Checkpoint,
     Floats,
@@ -196,12 +196,9 @@ def prepared_steps(
     """The steps after the first `after`, each prepared on another thread while the one before is at
     work.
     """
-    needs = needed(data, recipe, model)
-    budget = mini_tokens(model, recipe)
-    return ahead(
-        data.prepare(batch, model, needs=needs, processes=group.size, budget=budget)
-        for batch in batches_from(after, total_steps(data.pairs, recipe), data.pairs, recipe)
-    )
+    asked = Asked(needed(data, recipe, model), group.size, mini_tokens(model, recipe))
+    batches = batches_from(after, total_steps(data.pairs, recipe), data.pairs, recipe)
+    return ahead(data.prepare(batch, model, asked) for batch in batches)
 
 
 def _measured(

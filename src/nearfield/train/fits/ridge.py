@@ -4,7 +4,6 @@ where they began.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +38,6 @@ def fit_means(
     targets: Floats,
     start: Floats,
     *,
-    penalties: Sequence[float] = PENALTIES,
     progress: Progress,
 ) -> Fit:
     """The table E that minimises |A E - T|^2 + penalty |E - s E0|^2, with the penalty that held-out
@@ -64,14 +62,13 @@ def fit_means(
     before = _closeness(a_held @ base, t_held)
     best = Fit(base, base, np.inf, before, before)
     transposed = a.T.tocsr()
-    for done, penalty in enumerate(penalties):
+    for done, penalty in enumerate(PENALTIES, 1):
         change = conjugate_gradients(a, transposed, penalty, right, change)
         closeness = _closeness(a_held @ (base + change), t_held)
-        found = Fit(base, base + change, penalty, before, closeness)
-        progress(done + 1, len(penalties), f"cosine with the teacher {found.after:.3f}")
-        if found.after <= best.after:
+        progress(done, len(PENALTIES), f"cosine with the teacher {closeness:.3f}")
+        if closeness <= best.after:
             break  # from here on only the texts that are fitted to come closer
-        best = found
+        best = Fit(base, base + change, penalty, before, closeness)
     return best
 
 

@@ -15,13 +15,12 @@ from nearfield.data.readers.image import open_image
 from nearfield.encoders.image.images import SeesImages
 from nearfield.formats.towers.towers import IMAGE_TOWER, TEXT_TOWER
 from nearfield.models.image.items import Made, Shown, Written
-from nearfield.train.data.batch import TextBatch
+from nearfield.train.data.batch import PLAIN, Asked, TextBatch
 from nearfield.train.data.mini_batches import MINI_TOKENS
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import ItemSource, TokenSource, TrainingData
 from nearfield.train.images.augment import augmented
 from nearfield.train.images.vectors import AsItStands
-from nearfield.train.objectives import POSITIVES
 from nearfield.train.recipe import Recipe
 from nearfield.types.arrays import Floats, Positions
 from nearfield.types.contract import Contract
@@ -77,22 +76,12 @@ class ImageData(TrainingData):
     documents: MadeSource | ImageSource
     seed: int = 0
 
-    def prepare(
-        self,
-        batch: Positions,
-        model: Any,
-        *,
-        needs: frozenset[str] = POSITIVES,
-        processes: int = 1,
-        budget: int = 0,
-    ) -> TextBatch:
+    def prepare(self, batch: Positions, model: Any, asked: Asked = PLAIN) -> TextBatch:
         """See Material.prepare."""
         # every epoch has another order of pairs, and a killed run makes a step again from the same
         images = self.documents.of_step((self.seed, *batch.tolist()))
         step = replace(self, documents=images)
-        return TrainingData.prepare(
-            step, batch, model, needs=needs, processes=processes, budget=budget
-        )
+        return TrainingData.prepare(step, batch, model, asked)
 
 
 def image_data(
@@ -125,14 +114,12 @@ def image_batches(
     queries: Made | Tokens | Written,
     documents: Made | Shown,
     contract: Contract,
-    *,
-    processes: int = 1,
-    budget: int = 0,
+    asked: Asked = PLAIN,
 ) -> list[Any]:
     """The queries' mini-batches, and the documents', numbered after them; see `mini_batches`."""
     parts: list[Any] = []
     if isinstance(queries, Tokens):
-        parts += packed_batches(queries, budget or MINI_TOKENS)
+        parts += packed_batches(queries, asked.budget or MINI_TOKENS)
     else:
         parts += queries.parts()
     count = sum(len(part.items) for part in parts)

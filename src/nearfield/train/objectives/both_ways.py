@@ -95,7 +95,7 @@ class Symmetric(Objective):
             examples.scores,
             examples.column("positive"),
             temperature=self.temperature,
-            ignore=examples.column("ignore").to(examples.scores.device),
+            ignore=examples.column("ignore"),
         )
 
 
@@ -114,7 +114,6 @@ class SameSide(Objective):
         scores = examples.scores
         positive = examples.column("positive")
         given = examples.document[positive]
-        ignore = examples.column("ignore").to(scores.device)
         own = examples.column("own")
         # places of none are those of the positive, which is left out already
         own = torch.where(own >= 0, own, positive[:, None])
@@ -124,6 +123,6 @@ class SameSide(Objective):
             examples.query.scores(examples.query),
             given.scores(examples.document),
             temperature=self.temperature,
-            ignore=ignore,
+            ignore=examples.column("ignore"),
             own=own,
         )

@@ -94,9 +94,11 @@ class Examples:
         return self.scores.gather(1, own.clamp(min=0)), own >= 0
 
     def column(self, name: str) -> Tensor:
-        """The column of this name."""
+        """The column of this name; what is marked as a matrix, on the device of the others."""
         found = self.columns[name]
-        return found.dense() if isinstance(found, Marked) else found
+        if isinstance(found, Marked):
+            return found.dense().to(self.column("positive").device)
+        return found
 
     def rows(self, rows: slice) -> Examples:
         """Some of the rows, over the same documents."""

@@ -27,6 +27,6 @@ class Guided(Objective):
     def __call__(self, examples: Examples) -> Tensor:
         scores = examples.scores
         positive = examples.column("positive")
-        ignore = examples.column("ignore").to(scores.device)
-        ignore |= likely_positives(examples.column("guide"), positive, above=self.above)
+        likely = likely_positives(examples.column("guide"), positive, above=self.above)
+        ignore = examples.column("ignore") | likely
         return infonce_of_scores(scores, positive, temperature=self.temperature, ignore=ignore)

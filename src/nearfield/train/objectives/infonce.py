@@ -106,9 +106,10 @@ class InfoNCE(Objective):
     def __call__(self, examples: Examples) -> Tensor:
         scores = examples.scores
         positive = examples.column("positive")
-        ignore = examples.column("ignore").to(scores.device)
+        ignore = examples.column("ignore")
         if self.filter_above:
-            ignore |= likely_positives(scores.detach(), positive, above=self.filter_above)
+            likely = likely_positives(scores.detach(), positive, above=self.filter_above)
+            ignore = ignore | likely
         return infonce_of_scores(
             scores,
             positive,
@@ -132,9 +133,11 @@ class SeveralPositives(Objective):
         query = examples.column("query")
         own = nn.functional.one_hot(examples.column("positive"), scores.shape[1])
         same = query[:, None] == query[None, :]
+        # (B, N): how many rows of the same query have the document as their positive
+        times = same.to(scores.dtype) @ own.to(scores.dtype)
         return several_positives(
             scores,
-            (same.to(scores.dtype) @ own.to(scores.dtype)).bool(),
+            times.bool(),
             temperature=self.temperature,
-            ignore=examples.column("ignore").to(scores.device),
+            ignore=examples.column("ignore"),
         )

@@ -72,11 +72,10 @@ class SelfDistillation(Objective):
         query = examples.query
         if query.fusion is None:
             raise InputError("self-distillation needs a model of several heads; this one has one")
-        positive = examples.column("positive")
         return self_distillation(
             query.scores_by_part(examples.document),
-            positive,
+            examples.column("positive"),
             temperature=self.temperature,
             fusion=query.fusion,
-            ignore=examples.column("ignore").to(positive.device),
+            ignore=examples.column("ignore"),
         )

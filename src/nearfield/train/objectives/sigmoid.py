@@ -76,11 +76,10 @@ class Sigmoid(Objective):
         return {"bias": torch.tensor(self.bias)}
 
     def __call__(self, examples: Examples) -> Tensor:
-        scores = examples.scores
         return sigmoid_of_scores(
-            scores,
+            examples.scores,
             examples.column("positive"),
             temperature=self.temperature,
             bias=examples.learned["bias"],
-            ignore=examples.column("ignore").to(scores.device),
+            ignore=examples.column("ignore"),
         )

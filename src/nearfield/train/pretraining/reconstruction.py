@@ -20,7 +20,7 @@ from nearfield.models.heads.represented import Rows
 from nearfield.models.model import TextModel
 from nearfield.models.trainable import Trainable
 from nearfield.similarity import EMBEDDINGS
-from nearfield.train.data.batch import Batch
+from nearfield.train.data.batch import PLAIN, Asked, Batch
 from nearfield.train.data.mini_batches import MINI_TOKENS
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource
@@ -190,15 +190,7 @@ class Texts:
         """See Material.pairs."""
         return one_of_each(len(self.texts.texts))
 
-    def prepare(
-        self,
-        batch: Positions,
-        model: Any,
-        *,
-        needs: frozenset[str] = POSITIVES,
-        processes: int = 1,
-        budget: int = 0,
-    ) -> SpoiltBatch:
+    def prepare(self, batch: Positions, model: Any, asked: Asked = PLAIN) -> SpoiltBatch:
         """See Material.prepare."""
         # a killed run spoils a batch again as it was
         random = np.random.default_rng([self.seed, *batch.tolist()])
@@ -206,7 +198,7 @@ class Texts:
         own = self._own(whole)
         chosen = own & (random.random(len(own)) < self.how.masked)
         given = self._deleted(self._masked(whole, chosen, random), own, random)
-        packed = packed_batches(given, min(budget or MINI_TOKENS, MINI_TOKENS))
+        packed = packed_batches(given, min(asked.budget or MINI_TOKENS, MINI_TOKENS))
         parts = [self._part(whole, part, own, chosen, random) for part in packed]
         return SpoiltBatch(parts, self.words)
 

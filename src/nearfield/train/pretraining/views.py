@@ -18,7 +18,7 @@ from nearfield.data.doctor.words import digests, normalised
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ModelError
 from nearfield.models.model import TextModel
-from nearfield.train.data.batch import TextBatch
+from nearfield.train.data.batch import PLAIN, Asked, TextBatch
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.objectives import POSITIVES
@@ -127,15 +127,7 @@ class Views:
         """See Material.pairs."""
         return one_of_each(len(self.texts))
 
-    def prepare(
-        self,
-        batch: Positions,
-        model: Any,
-        *,
-        needs: frozenset[str] = POSITIVES,
-        processes: int = 1,
-        budget: int = 0,
-    ) -> TextBatch:
+    def prepare(self, batch: Positions, model: Any, asked: Asked = PLAIN) -> TextBatch:
         """See Material.prepare."""
         # a killed run draws a batch again as it was
         random = np.random.default_rng([self.seed, *batch.tolist()])
@@ -145,7 +137,7 @@ class Views:
         rows = one_of_each(len(batch))
         relevant = [{at} for at in range(len(batch))]
         data = TrainingData(first, second, rows, self.same[batch], relevant)
-        return data.prepare(rows.query, model, needs=needs, processes=processes, budget=budget)
+        return data.prepare(rows.query, model, asked)
 
 
 SIMCSE = TwoViews(itself, dropout=True)

@@ -41,7 +41,7 @@ class KeptQueries:
         from filelock import FileLock, Timeout
 
         stated = json.dumps(facts, sort_keys=True).encode()
-        path = kept_queries_folder() / f"{hashlib.sha256(stated).hexdigest()[:32]}.jsonl"
+        path = home() / "queries" / f"{hashlib.sha256(stated).hexdigest()[:32]}.jsonl"
         with storage(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_suffix(".lock"))
@@ -71,11 +71,6 @@ class KeptQueries:
             os.write(self._file, content.encode("utf-8", "surrogatepass"))
             os.fsync(self._file)
         self.found.update(some)
-
-
-def kept_queries_folder() -> Path:
-    """Where they are."""
-    return home() / "queries"
 
 
 def _read(line: bytes) -> dict[str, Queries]:

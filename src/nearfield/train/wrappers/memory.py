@@ -39,7 +39,7 @@ class Memory(Wrapper):
             near = examples.query.scores(remembered)
             # and places that nothing fills yet
             ignore = (near > examples.own_scores[:, None]) | ~memory.any(1)
-        known = examples.column("ignore").to(ignore.device)
+        known = examples.column("ignore")
         columns = {**examples.columns, "ignore": torch.cat([known, ignore], 1)}
         both = replace(document, vectors=torch.cat([document.vectors, memory]))
         return self.inner(replace(examples, document=both, columns=columns))

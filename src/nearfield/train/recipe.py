@@ -111,6 +111,7 @@ class Negatives:
     margin: float = 1.0
 
 
+# one table for who writes a recipe, and two classes, as one would have seventeen fields
 @dataclass(frozen=True)
 class Compute:
     """How a step is computed; its keys are those of the schedule.
@@ -301,6 +302,7 @@ class Recipe:
         need(fits, "objective.dim_weights", asked.dim_weights, wanted)
         wanted = "false beside lora, in stages and data sets; begin with what models rotate makes"
         inner: list[Any] = [*self.stages, *self.data.sets]
+        # vectors are turned once, before all that is trained
         turned = any(each.objective.rotate for each in inner)
         if asked.rotate and (self.lora.rank or self.stages):
             turned = True

@@ -56,6 +56,7 @@ class Guide:
                 f"objective.guide: the vectors of {name} are {model.contract.kind}; wanted a model "
                 "with dense ones"
             )
+        # a resumed run makes these vectors again, and must not go on with another's
         run.identify("guide.json", {"guide": name, **(model.identity or {})})
         candidates = candidates_of(pairs)
         asked = np.unique(pairs.query)

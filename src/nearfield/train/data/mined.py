@@ -77,9 +77,11 @@ def mine_to(
         corpus = open_corpus(encoder, whole, progress=progress, folder=vectors)
         keep = partial(_kept, folder.path)
         pairs = mine(encoder, corpus, recipe, gap=gap, judge=judge, keep=keep)
+        # sentence-transformers takes columns of equal length
         full = np.flatnonzero((pairs.negatives >= 0).all(1))
         if len(full):
             _write(path, pairs, full, whole)
+    # once the lock is let go of, which lies in it
     shutil.rmtree(folder.path)
     if not len(full):
         raise InputError(

@@ -85,7 +85,7 @@ def _in_turn(allowed: list[list[int]], count: int, *, start: int) -> list[int]:
     """`count` different documents, the best left of each source in turn, beginning with source
     `start` modulo their number.
     """
-    queues = [list(reversed(source)) for source in allowed]
+    queues = [list(reversed(source)) for source in allowed]  # the best is last, and popped first
     taken: list[int] = []
     turn = start
     while len(taken) < count and any(queues):
@@ -93,7 +93,7 @@ def _in_turn(allowed: list[list[int]], count: int, *, start: int) -> list[int]:
         turn += 1
         while queue:
             document = queue.pop()
-            if document not in taken:
+            if document not in taken:  # another source has found it, too
                 taken.append(document)
                 break
     return taken
@@ -218,6 +218,7 @@ def _similarities(
     is -1.
     """
     near = np.full(documents.shape, -np.inf, np.float32)
+    # row by row: of all queries with all candidates of all, most would not be looked at
     for row, (at, found) in enumerate(zip(query, documents, strict=True)):
         here = found >= 0
         places = np.searchsorted(corpus.known, found[here])

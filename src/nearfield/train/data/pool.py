@@ -96,6 +96,7 @@ def places_in(pool: Positions, documents: Positions | None) -> Positions | None:
     """
     if documents is None:
         return None
+    # where each is or would be, which is behind the end for the greatest
     at = np.minimum(np.searchsorted(pool, documents), len(pool) - 1)
     return np.where(pool[at] == documents, at, -1)
 

@@ -120,6 +120,7 @@ def open_corpus(
     one is given, from where it is read, and where an interrupted call goes on.
     """
     same = same_texts(collection)
+    # what test judges is not even looked at, but for what train itself learns from
     seen = ~named(collection, "test", same)
     seen[sorted(train_positives(collection))] = True
     known = np.flatnonzero(seen)
@@ -137,7 +138,7 @@ def encoded_in(
     """The embeddings of documents, memory-mapped from the vector folder that is made of them."""
     if not folder.exists():
         forecast = encoder.forecast(texts, DOCUMENT)
-        if forecast is not None:
+        if forecast is not None:  # before anything is paid
             BUDGET.get().afford([forecast])
         encode_to(encoder, Stream.of(texts), folder, Request(strict=True), progress=progress)
     return open_embeddings(folder)

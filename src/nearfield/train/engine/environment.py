@@ -33,7 +33,7 @@ def device_here(wanted: str, group: Group = ALONE) -> str:
     if wanted == "auto":
         return "cuda" if cuda() else "cpu"
     with usable(wanted):
-        torch.empty(0, device=wanted)
+        torch.empty(0, device=wanted)  # fails where there is no such device
     return wanted
 
 
@@ -53,6 +53,7 @@ def environment(precision: str, device: str = "cpu") -> dict[str, Any]:
     if device.startswith("cuda"):
         processor = torch.cuda.get_device_name(device)
     else:
+        # each of these is empty on some systems
         named = torch.cpu.get_capabilities().get("cpu_name")
         processor = named or platform.processor() or platform.machine()
     return {

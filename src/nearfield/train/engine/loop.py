@@ -65,6 +65,7 @@ def train(
     state = _begin(trainer, run, measure, before)
     lead(trainer, made=state.step, guide=data.guide_dim)
     progress(state.step, steps)
+    # closed, as the thread that prepares steps would outlive an error
     with (
         _released(model),
         closing(prepared_steps(data, recipe, model, after=state.step, group=group)) as prepared,
@@ -109,6 +110,7 @@ def _step(
     trainer: Trainer, watcher: Watcher, number: int, prepared: Iterator[Batch]
 ) -> dict[str, Any]:
     """Make step `number` on the next batch; what the log has of it."""
+    # with the wait for the batch: data that is prepared too slowly shows in the speed
     started = time.perf_counter()
     batch = trainer.group.agree(next(prepared))
     loss = trainer.step(number, batch)
@@ -162,6 +164,7 @@ def follow(group: Group) -> None:
     """
     while (order := group.agree(_NO_ORDER)) is not None:
         model = TextModel.open(order["model"], precision=order["precision"], device=group.device)
+        # on another machine the same path may hold another model
         if model_hash(model.folder.path) != order["files"]:
             raise InputError(
                 "holds another model than it does for the process that leads the training",
@@ -170,7 +173,7 @@ def follow(group: Group) -> None:
         recipe = Recipe.of(order["recipe"])
         add_lora(model, recipe)
         trainer = Trainer(model, recipe, order["steps"], group, guide=order["guide"])
-        trainer.share()
+        trainer.share()  # process 0 may have gone on from a checkpoint
         number = order["made"]
         with _released(model):
             while (step := group.agree(_NOTHING)) is not None:
@@ -223,7 +226,7 @@ def _begin(
     """
     state = load_checkpoint(run, trainer.trained, trainer.optimiser)
     if state is not None:
-        run.cut_training(state.step)
+        run.cut_training(state.step)  # the steps after it are made, and written, again
         return state
     row: dict[str, Any] = {"step": 0}
     peak = np.zeros(1)

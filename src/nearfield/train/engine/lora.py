@@ -48,7 +48,7 @@ def add_lora(model: TextModel, recipe: Recipe) -> None:
     folders = {role: model.folder.path / "adapters" / role for role in roles}
     model.folder = replace(model.folder, adapters=folders)
     generator = torch.Generator().manual_seed(recipe.seed)
-    count = max(1, len(roles))
+    count = max(1, len(roles))  # one for all texts
     adapters = [_fresh(model.whole, recipe, generator, model.device) for _ in range(count)]
     model.adapters = Attached(model.whole, adapters, shared=NONE if roles else 0)
 

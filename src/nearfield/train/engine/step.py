@@ -65,7 +65,7 @@ def training_step(
     seen: list[Examples] = []
     held = held_parts(batch, schedule.graph_tokens, group)
     value = cached_backward(embed, batch.parts, loss, held=held, group=group)
-    objective.remember(seen[0])
+    objective.remember(seen[0])  # what the loss has seen, once, whole
     group.add(weights)  # before they are clipped: the norm is that of the whole gradient
     norm = torch.nn.utils.clip_grad_norm_(weights, schedule.clip, foreach=True)
     if not torch.isfinite(norm):

@@ -181,9 +181,9 @@ def mean_squared_cosine(vectors: Tensor) -> float:
     if not bool(lengths.all()):
         return float(not bool(lengths.any()))
     unit = vectors / lengths
-    count, dim = unit.shape
+    count = len(unit)
     # both have the same sum of squares: the smaller one is made
-    products = unit @ unit.T if count <= dim else unit.T @ unit
+    products = unit @ unit.T if count <= unit.shape[1] else unit.T @ unit
     # without each vector's square of its cosine with itself, 1
     return (float(products.square().sum()) - count) / (count * (count - 1))
 

@@ -91,5 +91,5 @@ def token_means(tokenizer: Tokenizer, texts: Sequence[str], tokens: int) -> csr_
     read = _reader(tokenizer).tokenise(texts)
     share = np.repeat(1 / np.maximum(read.lengths, 1).astype(np.float32), read.lengths)
     means = csr_array((share, read.ids, read.offsets), shape=(len(texts), tokens))
-    means.sum_duplicates()
+    means.sum_duplicates()  # a token that a text has twice counts twice
     return means

@@ -112,6 +112,6 @@ def _stand_for_text(tokenizer: Tokenizer) -> Mask:
             left_out.add(id_)
     real = np.zeros(tokenizer.get_vocab_size(), bool)
     for id_ in range(len(real)):
-        name = tokenizer.id_to_token(id_)  # None for a number that no token has
-        real[id_] = bool(name) and not name.startswith("[unused") and id_ not in left_out
+        name = tokenizer.id_to_token(id_) or "[unused]"  # a number that no token has
+        real[id_] = id_ not in left_out and not name.startswith("[unused")
     return real

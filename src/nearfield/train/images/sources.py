@@ -58,7 +58,7 @@ class ImageSource:
 
     def tokens(self, items: Positions) -> Shown:
         """The images at these positions, in that order."""
-        draw = np.random.default_rng(self.seed)
+        draw = np.random.default_rng(self.seed)  # one for the step: it depends on no other step
         images = [
             augmented(open_image(self.texts[int(item)]), self.augment, draw) for item in items
         ]

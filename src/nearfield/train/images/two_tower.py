@@ -23,7 +23,7 @@ def start(folder: Towers) -> Recipe:
     model = TwoTower(folder)
     temperature = 1 / model.logits.scale
     objective = ObjectiveChoice("symmetric", temperature, learn_temperature=True)
-    if model.has_bias:
+    if model.has_bias:  # SigLIP's kin, which were trained to tell each pair apart by itself
         bias = {"bias": model.logits.bias}
         objective = ObjectiveChoice("sigmoid", temperature, learn_temperature=True, parameters=bias)
     return Recipe(

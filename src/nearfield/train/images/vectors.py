@@ -39,6 +39,7 @@ class ImageVectors:
         """Encode the images, data URLs, or read what was made of them in the file `place`."""
         if not place.exists():
             made = self.encoder.encode(images, IMAGE, progress=progress)
+            # a file of tensors notes strings; repr keeps each digit
             facts = {"seconds": repr(made.usage.seconds / max(1, len(images)))}
             noted_tensors(place, {"vectors": torch.from_numpy(made.floats())}, facts)
         vectors, facts = whole_tensors(place)
@@ -104,7 +105,7 @@ class AsItStands(Opened):
         """Raises ModelError: a folder holds no model in training."""
         raise ModelError("a model in training is not opened from a folder")
 
-    identity = None
+    identity = None  # of weights that no file has: its vectors are in no cache
 
     @property
     def roles_differ(self) -> bool:
@@ -126,6 +127,7 @@ class AsItStands(Opened):
     def images_as_vectors(self, items: Sequence[Item], places: Sequence[int]) -> Vectors:
         """See Opened.images_as_vectors."""
         if places:
+            # the locked tower's vectors are known; the projection is what learns
             known = torch.from_numpy(self.made.of([items[at] for at in places]))
             with torch.inference_mode():
                 made = self.model.project(known.to(self.model.device))

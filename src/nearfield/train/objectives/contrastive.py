@@ -34,6 +34,7 @@ def online_contrastive(similarity: Tensor, together: Tensor, *, margin: float) -
     distance = 1 - similarity
     near = distance[together]
     far = distance[~together]
+    # a pair is hard where one of the other kind lies on the wrong side of it
     farthest = near.max() if len(near) else far.mean()
     nearest = far.min() if len(far) else near.mean()
     pulled = near[near > nearest].square().sum()

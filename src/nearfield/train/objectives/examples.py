@@ -91,6 +91,7 @@ class Examples:
         each.
         """
         own = self.column("own")
+        # what stands in the places of none is gathered and is not real
         return self.scores.gather(1, own.clamp(min=0)), own >= 0
 
     def column(self, name: str) -> Tensor:

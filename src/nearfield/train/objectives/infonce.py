@@ -57,6 +57,7 @@ def infonce_of_scores(
     if hardness:
         logits = logits + hardness * scores.detach().masked_fill(own, 0.0)
     if ignore is not None:
+        # a row's own positive is marked, too: it may be relevant, of course
         logits = logits.masked_fill(ignore & ~own, float("-inf"))
     return nn.functional.cross_entropy(logits, positive)
 
@@ -86,6 +87,7 @@ def likely_positives(scores: Tensor, positive: Tensor, *, above: float) -> Tenso
     `negatives.margin` draws the line for mined ones. Moreira et al. 2024 (arXiv 2407.15831).
     """
     own = scores.gather(1, positive[:, None])
+    # `above` times the score, also where that is negative: then below it, not above
     return scores > own - (1 - above) * own.abs()
 
 

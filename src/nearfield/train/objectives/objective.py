@@ -71,6 +71,7 @@ def random_layer(out: int, into: int) -> Tensor:
     """(out, into), the weights that a linear layer begins with, always the same: between
     -1 / sqrt(into) and 1 / sqrt(into).
     """
+    # as torch's nn.Linear begins
     generator = torch.Generator().manual_seed(0)
     weights = torch.empty(out, into)
     return weights.uniform_(-(into**-0.5), into**-0.5, generator=generator)

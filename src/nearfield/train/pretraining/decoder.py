@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
@@ -69,6 +71,6 @@ class Decoder(nn.Module):
         made: Tensor = self.last(states + self.wide(states))
         return made
 
-    def _by_head(self, states: Tensor) -> Tensor:
+    def _by_head(self, states: Any) -> Any:
         """(n, L, width) to (n, heads, L, width / heads)."""
         return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)

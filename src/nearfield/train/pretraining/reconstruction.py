@@ -101,8 +101,10 @@ class SpoiltBatch(Batch):
         named = torch.cat(list(outputs))
         table = model.table
         targets = torch.cat([part.targets for part in self.parts]).to(named.device)
+        # every other word is a negative
         nothing = Marked(np.zeros((2, 0), np.int64), len(named), len(table))
         columns: dict[str, Column] = {"positive": targets, "ignore": nothing}
+        # (m, vocabulary): the largest product of a step
         kept = getattr(torch, model.precision)
         return Examples(Named(named.to(kept)), Named(table.to(kept)), columns)
 
@@ -127,6 +129,8 @@ class Restorer(Trainable):
         width = self.table.shape[1]
         contract = model.contract
         beside: dict[str, nn.Module] = {}
+        # layers begin with torch's global random numbers: here the same for every run, whose own
+        # are as if none had been drawn
         with torch.random.fork_rng(devices=[]):
             torch.random.manual_seed(0)
             if masked:
@@ -161,6 +165,7 @@ class Restorer(Trainable):
                 made.append(self.beside["masked"](states[batch.chosen.to(self.device)]))
             if "decoder" in self.beside:
                 vectors = self.model.head.forward(states, batch.given)
+                # the decoder learns from the words' embeddings and does not move them
                 words = self.table.detach()[batch.words.to(self.device)]
                 decoded = self.beside["decoder"](vectors, words, batch.sees.to(self.device))
                 made.append(decoded[batch.named.to(self.device)])

@@ -205,7 +205,7 @@ class AdaptRun(Run):
 
     def encode(self, progress: Progress) -> None:
         """Encode what no file has."""
-        if self.model is not None:
+        if self.model is not None:  # else `begin` has read all vectors
             self.vectors = FrozenVectors.of(
                 self.encoder, self.collection, documents=self.documents, progress=progress
             )
@@ -306,6 +306,7 @@ class AdaptRun(Run):
         base = vectors.name
         adapted = f"{vectors.name} adapted"
         asked = mapped(vectors.of_split(split), chosen)
+        # two rows of the same documents: only the queries differ
         systems = [
             vectors.system(base, base, split, vectors.ranking(split)),
             vectors.system(adapted, base, split, vectors.ranking(split, asked)),

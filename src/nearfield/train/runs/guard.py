@@ -173,6 +173,7 @@ def _free_queries(split: Split, rule: GuardRule) -> list[int]:
     """The places of the queries that the rule leaves, with all that is relevant to them."""
     texts = split.collection.document_texts
     judged = relevance_by_position(split.collection, split)
+    # what is learned from cannot tell what is forgotten
     free = ~rule.trained.seen(split.query_texts)
     relevant = sorted(judged_documents(judged))
     learned = learned_documents(texts[relevant], rule.learned)
@@ -227,6 +228,7 @@ def _scored_guard(data: Pairs, source: str, rule: GuardRule) -> Guard:
 
 def _halves(queries: Sequence[str]) -> tuple[list[int], list[int]]:
     """Rows by a hash of their query's wording, so that a query's rows go together."""
+    # not in the file's order, in which neighbours are often alike
     digests = [hashlib.sha256(wording(query).encode()).digest() for query in queries]
     middle = sorted(digests)[len(digests) // 2] if digests else b""
     first: list[int] = []

@@ -95,7 +95,6 @@ class JoinedRun(EncoderRun):
         self.trained = encoder.model
         self.images = encoder.made
         self.measured_with(encoder)
-        self.max_tokens = 1
 
     def begin(self, collection: Collection, guards: Sequence[str] | None = None) -> None:
         """Write what decides the result."""
@@ -155,6 +154,7 @@ class JoinedRun(EncoderRun):
         keep_trained_on([Path(self.model)], self.folder.path / "model", self.learnt)
         base = load(self.model, device=self.device)
         tuned = load(self.folder.path / "model", device=self.device)
+        # by what the run has kept of the images; the folders' models would open each of them again
         self.kept.encode(self.collection.document_texts[self.corpus.known], DOCUMENT)
         return self.measure_folders(base, tuned, split, progress)
 
@@ -164,5 +164,6 @@ def learned_logits(learned: Mapping[str, Tensor], temperature: float) -> Logits:
     model's; `temperature` is the recipe's, which holds where none is learned.
     """
     if f"{LEARNED}{NAME}" in learned:
+        # not below what the loss itself went down to
         temperature = max(least_of(temperature), math.exp(learned[f"{LEARNED}{NAME}"]))
     return Logits(1 / temperature, float(learned.get(f"{LEARNED}bias", 0.0)))

@@ -38,6 +38,8 @@ def search(
     the guards, the best on dev first and the smaller where two are equal. Where all of them lose
     too much the search goes on below. `base`, ratio 0, is always allowed.
     """
+    # each value of dev costs an encoding of the pool, and each of a guard one of its own: neither
+    # is asked for where it can no longer decide
     rows: list[Merged] = []
     chosen = base
     for ratio in sorted(ratios, reverse=True):

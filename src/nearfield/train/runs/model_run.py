@@ -152,7 +152,7 @@ class ModelRun(Run):
     def train(self, progress: Progress) -> None:
         """Train, or go on from the last checkpoint."""
         before = None
-        if self.backs_off:
+        if self.backs_off:  # else the baseline is of another model than the one that is trained
             before = np.array(self.folder.read("baseline.json")["dev_values"], np.float64)
 
         def measured(done: int, total: int, note: str = "") -> None:

@@ -134,6 +134,7 @@ class ByJudge(Candidate):
         self._found: dict[int, tuple[Pool, Ranking]] = {}  # by the pool's id, which is kept alive
 
     def on_pool(self, pool: Pool, *, progress: Progress = silent) -> Scores:
+        # what is ordered again depends on `finder` alone, which training does not change
         if id(pool) not in self._found:
             self._found[id(pool)] = (pool, self._first(pool))
         _, found = self._found[id(pool)]
@@ -196,6 +197,7 @@ class RerankerRun(ModelRun):
         self.identify(guards, facts, {"model": encoder.contract.name})
         self.start = self.files
         if not self.backs_off:
+            # kept, as its head begins with random numbers: a resumed run begins with the same
             self.start = self.folder.path / "start"
             if not self.folder.has("start"):
                 name = f"{Path(self.model).name}-reranker"
@@ -206,6 +208,7 @@ class RerankerRun(ModelRun):
         self.finder = EncodedOnce(encoder)
         self.max_tokens = encoder.contract.max_tokens
         self.now = self.merged = ByJudge(self.finder, self.judge, self.recipe.negatives.depth)
+        # a new one says nothing before it is trained: it has to be worth more than none
         self.base = self.now if self.backs_off else ByVectors(self.finder)
 
     def examination(self, allow: Names[str]) -> Stage:

@@ -212,6 +212,7 @@ class Run(ABC):
         named = guards
         if built_in:
             named = () if left_out else BUILT_IN
+        # what decides the result: with another value it is another run
         decides = {
             **facts,
             "collection": self.given.name,
@@ -221,6 +222,7 @@ class Run(ABC):
         }
         self.folder.identify("recipe.json", dataclasses.asdict(self.recipe))
         self.folder.identify("data.json", decides)
+        # what a report says besides, which no resumed run is refused for
         said = {
             "format": 1,
             "collection": data.name,
@@ -263,7 +265,7 @@ class Run(ABC):
             stage.do(progress)
         about = self.folder.read("run.json")
         seconds = about.setdefault("seconds", {})
-        before = seconds.get(stage.name, 0.0)
+        before = seconds.get(stage.name, 0.0)  # of a process that was killed in the stage
         seconds[stage.name] = round(before + time.perf_counter() - started, 1)
         self.folder.write("run.json", about)
 

@@ -52,7 +52,7 @@ def tune(
     folder = image_model_path(model)
     joined = image_layout(folder) is not None
     if joined:
-        model = str(folder)
+        model = str(folder)  # a name of the catalog becomes its folder
     if joined and pairs:
         raise InputError("pairs are texts; a model of images and text learns from the images")
     recipe = learning_from(pairs, recipe or tuning_recipe(model))

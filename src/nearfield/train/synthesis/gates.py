@@ -110,6 +110,7 @@ def answerable(written: Written, standard: Standard) -> Mask:
         terms = asked.terms[asked.offsets[row] : asked.offsets[row + 1]]
         there = documents.terms[documents.offsets[place] : documents.offsets[place + 1]]
         weights = lexical.idf[terms]
+        # a word that no document has is in none of the terms
         whole = float(weights.sum()) + rarest * int(asked.unknown[row])
         found = float(weights[np.isin(terms, there)].sum())
         kept[row] = found >= standard.overlap * whole
@@ -139,6 +140,7 @@ def like_real(written: Written, standard: Standard) -> Mask:
     return kept_by_match(own, real, written.texts, seed=standard.seed)
 
 
+# what searches comes after what only counts words, and what compares the whole sample last
 GATES: dict[str, Callable[[Written, Standard], Mask]] = {
     "distinct": distinct,
     "held-out": not_held_out,

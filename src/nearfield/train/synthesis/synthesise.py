@@ -107,7 +107,7 @@ def synthesise(
     check_new(to)
     collection, notes = _split(open_collection(data))
     real = _real_queries(collection)
-    if not order.examples:
+    if not order.examples:  # before the writer is opened: what it wrote is kept by its order
         examples = _examples(collection, selection.examples, order.seed)
         order = replace(order, examples=examples)
     author = open_writer(writer, order, Means(_sample(collection), price))

@@ -43,17 +43,17 @@ MOST_TEMPERATURE = 100.0
 
 @dataclass(frozen=True)
 class ObjectiveChoice:
-    """What is minimised: the objective called `name`, the model's usual one where that is empty,
-    with the `parameters` that are its own.
+    """What is minimised: the objective called `name`, by default the model's usual one, with the
+    `parameters` that are its own.
 
-    `dims` are the Matryoshka dims trained at once; empty means those of the model's contract, and
-    none where it has none. `dim_weights`: what each of them counts for. Of more than
-    `dims_per_step`, so many are drawn for each step, the whole vector always; 0 for all. `rotate`:
-    vectors are turned first, to the principal directions of the documents that are learned from.
-    `learn_temperature`: the temperature is where learning begins. `spread` weighs how unevenly
-    texts lie on the sphere. `guide` is a model, which an objective such as guided asks.
-    `layer_weight`: what the same objective counts for of the first layers alone, so many as are
-    drawn for each step. `memory`: how many documents of earlier steps are further negatives.
+    `dims`: the Matryoshka dims trained at once, by default those of the model's contract.
+    `dim_weights`: the weight of each. `dims_per_step`: train only this many of them in a step,
+    drawn for it, always with the whole vector; 0 for all. `rotate`: first turn vectors to the
+    principal directions of the documents that are learned from. `learn_temperature`: learn it, from
+    `temperature` on. `spread`: the weight of how unevenly texts lie on the sphere. `guide`: the
+    model that an objective such as guided asks. `layer_weight`: the weight of the same objective on
+    the model's first layers alone; how many is drawn for each step. `memory`: how many documents of
+    earlier steps are further negatives.
     """
 
     name: str = ""

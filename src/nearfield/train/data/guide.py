@@ -15,7 +15,6 @@ from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.dense import Dense
 from nearfield.store.run import RunFolder
 from nearfield.train.data.sampling import TrainingPairs
-from nearfield.train.data.teacher import candidates_of
 from nearfield.types.arrays import Positions
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT, QUERY
@@ -58,7 +57,7 @@ class Guide:
             )
         # a resumed run makes these vectors again, and must not go on with another's
         run.identify("guide.json", {"guide": name, **(model.identity or {})})
-        candidates = candidates_of(pairs)
+        candidates = pairs.candidates()
         asked = np.unique(pairs.query)
         given = np.unique(candidates[candidates >= 0])
         asked_texts = [queries[at] for at in asked.tolist()]

@@ -19,7 +19,6 @@ from nearfield.models.heads.represented import Rows
 from nearfield.train.data.batch import PLAIN, Asked, Batch
 from nearfield.train.data.mini_batches import MINI_TOKENS
 from nearfield.train.data.sampling import TrainingPairs
-from nearfield.train.data.teacher import candidates_of
 from nearfield.train.objectives.examples import Examples
 from nearfield.types.arrays import Positions
 
@@ -72,7 +71,7 @@ class PairData:
 
     def prepare(self, batch: Positions, model: Any, asked: Asked = PLAIN) -> PairBatch:
         """See Material.prepare."""
-        candidates = candidates_of(self.pairs)[batch]
+        candidates = self.pairs.candidates(batch)
         real = candidates >= 0
         query = np.broadcast_to(self.pairs.query[batch, None], candidates.shape)
         tokens = self.tokenise((query[real], candidates[real]))

@@ -51,10 +51,10 @@ Ranks = Callable[[Positions], dict[str, Positions]]
 class Corpus:
     """What may be seen while tuning, encoded by the base model, `encoder`.
 
-    `known`: positions of the documents that no test judgement names, whatever its grade, nor one of
-    (nearly) the same text, and of train's own positives, ascending; `vectors`: one a known
-    document, in that order. `free`: those of them that no held-out judgement names: what may be a
-    negative. `same[d]` is one number for all documents of (nearly) the same text.
+    `known`: ascending positions of train's own positives, and of the documents that no test
+    judgement of any grade names, nor one of (nearly) the same text; `vectors`: one per known
+    document, in that order. `free`: the known documents that no held-out judgement names, which may
+    be negatives. `same[d]` is one number for all documents of (nearly) the same text.
     """
 
     encoder: Encoder[Any]
@@ -74,9 +74,8 @@ class Corpus:
         *,
         seed: int = 0,
     ) -> Ranks:
-        """What gives, for the queries at some rows, the `depth` documents that each source ranks
-        best, among positions `within` in the collection; of the source random, so many that are
-        drawn.
+        """A function of rows of the queries that gives the `depth` documents that each source ranks
+        best, or draws, among positions `within` in the collection.
         """
         depth = min(depth, len(within))
         if not depth:

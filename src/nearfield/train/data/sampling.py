@@ -27,6 +27,14 @@ class TrainingPairs:
     def __len__(self) -> int:
         return len(self.query)
 
+    def candidates(self, rows: Integers | None = None) -> Integers:
+        """(n, 1 + k) each pair's documents, the positive first, -1 for none; of the pairs at these
+        rows, or of all.
+        """
+        if rows is None:
+            rows = np.arange(len(self))
+        return np.concatenate([self.positive[rows, None], self.negatives[rows]], 1)
+
     def json(self) -> dict[str, Any]:
         """As lists, for a run folder."""
         return {name: places.tolist() for name, places in vars(self).items()}
@@ -71,7 +79,7 @@ class MixedPairs(TrainingPairs):
         placed: list[tuple[float, int, Integers]] = []
         start = 0
         for part, (size, full, share) in enumerate(zip(self.sizes, filled, shares, strict=True)):
-            # what the data set has been gone through, each time in an order of its own
+            # each pass through the data set has an order of its own
             passes: dict[int, list[Integers]] = {}
             for number in range(share):
                 at, place = divmod(epoch * share + number, full)

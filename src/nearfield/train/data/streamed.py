@@ -1,5 +1,5 @@
-"""Pairs of any number as training data: their texts stay on disk, and some numbers a row are all
-that is in memory.
+"""Any number of pairs as training data: their texts stay on disk, and only a few numbers per row
+are in memory.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from nearfield.runtimes.options import OpenOptions
 from nearfield.store.atomic import storage
 from nearfield.store.run import RunFolder
 from nearfield.train.data.sampling import TrainingPairs
-from nearfield.types.arrays import Floats, Positions
+from nearfield.types.arrays import Floats
 from nearfield.types.progress import Progress, silent
 
 
@@ -36,11 +36,6 @@ def open_teacher(name: str, *, device: str = "auto") -> PairScorer:
     if address is not None and address.is_reranker:
         return RemoteReranker(address)
     return EncoderScorer(load(name, device=device))
-
-
-def candidates_of(pairs: TrainingPairs) -> Positions:
-    """(n, 1 + k) positions of each pair's documents, the positive first; -1 for none."""
-    return np.concatenate([pairs.positive[:, None], pairs.negatives], 1)
 
 
 def teacher_scores(
@@ -60,7 +55,7 @@ def teacher_scores(
     ModelError where a score is not finite.
     """
     run.identify("teacher.json", {"teacher": teacher.name, **teacher.identity})
-    candidates = candidates_of(pairs)
+    candidates = pairs.candidates()
     row = candidates.shape[1] * np.dtype(np.float32).itemsize  # bytes
     path = run.path / "teacher.float32"
     rows = max(1, teacher.at_once // candidates.shape[1])

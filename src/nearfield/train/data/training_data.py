@@ -97,7 +97,7 @@ class TrainingData:
         """
         pairs = self.pairs
         needs = asked.needs
-        own = np.concatenate([pairs.positive[batch, None], pairs.negatives[batch]], 1)
+        own = pairs.candidates(batch)
         if not needs - {"label"}:
             own = own[:, :0]
         real = own >= 0

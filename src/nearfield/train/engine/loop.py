@@ -85,8 +85,8 @@ def train(
 
 
 def lead(trainer: Trainer, *, made: int, guide: int = 0) -> None:
-    """Have the other processes of the trainer's group train along, `made` steps having been made;
-    each step is then told them.
+    """Have the other processes of the trainer's group train along from step `made` on; each step is
+    then sent to them.
     """
     group = trainer.group
     if group.size == 1:

@@ -38,7 +38,7 @@ _WHY = {
 
 
 def learned_from(pairs: int, positives: int) -> str:
-    """What is learned from, in words: so many pairs with so many different positives."""
+    """What is learned from, in words: the number of pairs, and of their different positives."""
     if positives == 1:
         return f"{pairs:,} pairs with one and the same positive"
     return f"{pairs:,} pairs with {positives:,} different positives"

@@ -10,7 +10,7 @@ def kl(scores: Tensor, teacher: Tensor, *, real: Tensor) -> Tensor:
     """mean_i sum_j p_ij (log p_ij - log q_ij), where p_i is the softmax of the teacher's scores and
     q_i that of the student's.
 
-    `scores`, `teacher`: (B, C), the scores of each query's C candidates, divided by whatever
+    `scores`, `teacher`: (B, C), the scores of each query's C candidates, each divided by its
     temperature; `real`: (B, C) bool, True where there is such a candidate, one in each row at
     least. Returns a scalar. Hinton et al. 2015 (arXiv 1503.02531), section 2; over a query's
     candidates as in RocketQAv2 (Ren et al. 2021, arXiv 2110.07367).

@@ -117,7 +117,7 @@ def _queries(comparison: Comparison, split: Split, before: str, after: str) -> l
 
 
 def _called(systems: Sequence[System], model: str) -> list[System]:
-    """The systems of a model under this name, without what is said of them beside the table."""
+    """The systems of a model under this name, without their notes and deviations."""
     called = []
     for each in systems:
         name = model + each.name.removeprefix(each.model)

@@ -113,8 +113,8 @@ class GuardRule:
 
 
 def guards_of(names: Sequence[str] | None, rule: GuardRule) -> tuple[list[Guard], str]:
-    """The guards of these names, and "". Of None it is the built-in one, or, where the rule leaves
-    too little of that, none and what is to be said of it.
+    """The guards of these names, and "". For None, the built-in one; where the rule leaves too
+    little of it, no guard, and a note that says why.
     """
     if names is not None:
         return open_guards(names, rule), ""
@@ -155,7 +155,7 @@ def open_guard(source: str, rule: GuardRule) -> Guard:
         choosing = data.split("dev")
         reporting = data.split("test")
     else:
-        # the split that is least likely to be trained on; without any, the error of "test"
+        # test, or the last split; without any, `split` says what is wrong
         last = names[-1] if names else "test"
         whole = data.split("test" if "test" in names else last)
         choosing, reporting = (whole.part(rows) for rows in _halves(whole.query_texts))

@@ -21,8 +21,7 @@ class Outlook:
     """Tells `watched` how much of a run's work is done: `work` holds what each stage is expected to
     take, in texts to encode.
 
-    What a stage did not do, as it was done before or was not needed, is no more of the work when it
-    ends.
+    When a stage ends, what it did not need to do is taken off the work of the run.
     """
 
     def __init__(self, work: Mapping[str, float], watched: Progress) -> None:

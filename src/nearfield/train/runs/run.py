@@ -265,7 +265,7 @@ class Run(ABC):
             stage.do(progress)
         about = self.folder.read("run.json")
         seconds = about.setdefault("seconds", {})
-        before = seconds.get(stage.name, 0.0)  # of a process that was killed in the stage
+        before = seconds.get(stage.name, 0.0)  # a resumed run goes through some stages again
         seconds[stage.name] = round(before + time.perf_counter() - started, 1)
         self.folder.write("run.json", about)
 

@@ -21,7 +21,7 @@ from nearfield.train.synthesis.writer import Document, Keep, Means, Order, Queri
 
 NEW_TOKENS = 48  # of a query at most
 _LABEL = re.compile(r"^(?:(?:search )?query|question|q)?\s*\d*\s*[:.)\]-]\s+", re.IGNORECASE)
-TEMPERATURE, BEST = 0.8, 50  # each token is drawn from so many
+TEMPERATURE, BEST = 0.8, 50  # each token is one of the 50 likeliest, drawn at this temperature
 
 
 class Local(Writer):

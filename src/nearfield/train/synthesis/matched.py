@@ -39,9 +39,9 @@ class Features:
 
 @dataclass(frozen=True)
 class Likeness:
-    """A sample compared with `real` queries, so many: `distance` is the largest one between the
-    distributions of length (Kolmogorov and Smirnov), and `p` how likely that is of two samples of
-    the same; `questions` is the share of questions.
+    """A sample compared with real queries, `real` of them. `distance`: the largest difference of
+    the two distributions of length (Kolmogorov and Smirnov); `p`: how likely that is for two
+    samples of one distribution; `questions`: the share of questions in the sample.
     """
 
     real: int
@@ -67,11 +67,12 @@ def _asks(text: str) -> bool:
 
 
 def kept_by_match(own: Features, real: Features, texts: Sequence[str], *, seed: int) -> Mask:
-    """(n,) which of the queries to keep so that they are distributed as the real ones over length
-    and form: where they are more often than these, as many as these are, drawn by a hash; none that
-    is longer or shorter than all of them.
+    """(n,) which of the queries to keep so that those kept are distributed over length and form as
+    the real ones are.
 
-    So the share that is kept is what the two distributions have in common.
+    Of a length and form that is more frequent than among the real queries, only their share is
+    kept, drawn by a hash; of any other, all; none that is longer or shorter than every real one. So
+    the share that is kept is what the two distributions have in common.
     """
     edges: Doubles = np.quantile(real.lengths.astype(np.float64), np.arange(_BINS + 1) / _BINS)
     edges[0] -= 0.1  # the shortest is in the first bin

@@ -34,8 +34,8 @@ class StagedRun(TuningRun):
     model's, and compares these two.
 
     Each stage is a run in a folder of its own and leaves a model there. A stage on pairs chooses by
-    dev and the guards how much of it is kept; the guards' margins are of the first model's values,
-    so that all stages together lose no more.
+    dev and the guards how much of it is kept. The guards' margins are measured from the first
+    model, so that all stages together lose no more than one may.
     """
 
     beyond = ()

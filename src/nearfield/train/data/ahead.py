@@ -17,6 +17,7 @@ def ahead(items: Iterable[T], *, depth: int = 1) -> Generator[T]:
     What making one raises is raised where it is wanted. Closing this iterator ends the thread.
     """
     source = iter(items)
+    # one thread: the items are made in their order, and one at a time
     pool = ThreadPoolExecutor(1, thread_name_prefix="nearfield-ahead")
     try:
         made = deque(pool.submit(next, source, _END) for _ in range(depth))

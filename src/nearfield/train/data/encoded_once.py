@@ -47,6 +47,7 @@ class EncodedOnce(Encoder[Any]):
 
     def handed_to(self, encoder: Encoder[Any]) -> EncodedOnce:
         """The documents so far, with `encoder`, which has the same weights, for those to come."""
+        # copies, as each of the two may go on to encode
         other = EncodedOnce(encoder)
         other._handed = True
         other._places = dict(self._places)

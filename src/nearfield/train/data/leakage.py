@@ -93,6 +93,7 @@ def without_leaks(collection: Collection) -> tuple[Collection, tuple[str, ...]]:
     leaks = pc.and_(
         pc.equal(table["split"], TRAIN), pc.is_in(table["query"], value_set=pa.array(leaking))
     )
+    # the judgements alone are left out: the documents stay in the collection that is searched
     note = (
         f"{plural(len(leaking), 'train query')} of {len(train.query_ids):,} left out: nearly the "
         "same are held out"

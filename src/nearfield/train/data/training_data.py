@@ -141,6 +141,7 @@ class TrainingData:
 
     def _ignored(self, batch: Positions, documents: Positions) -> Marked:
         """(B, N): which of the documents are not negatives of each row."""
+        # some rows at a time, as a mask of all is what `Marked` is there to avoid
         places = []
         for start in range(0, len(batch), _ROWS):
             some = batch[start : start + _ROWS]

@@ -110,6 +110,7 @@ class Trainer:
                 depth=self._depth(number),
             )
             self.optimiser.step()
+        # the last layers first: they nearly always have a gradient, and one look is then enough
         self.still = not any(
             weight.grad is not None and bool(weight.grad.any())
             for weight in reversed(self.weights.values())
@@ -135,7 +136,7 @@ class Trainer:
             return
         for weight in self.weights.values():
             state = self.optimiser.state[weight]
-            if not state:
+            if not state:  # AdamW makes it in its first step, and this process has made none
                 state["step"] = torch.zeros((), device=weight.device)
                 state["exp_avg"] = torch.zeros_like(weight)
                 state["exp_avg_sq"] = torch.zeros_like(weight)

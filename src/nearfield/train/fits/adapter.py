@@ -129,6 +129,7 @@ class _Steps:
 
     def of_epoch(self, trained: VectorMap, epoch: int) -> Iterator[tuple[Tensor, int, int]]:
         """All pairs once, in an order of the seed's and the epoch's."""
+        # it orders the pairs, and draws the negatives where there are too many documents
         order = np.random.default_rng([self.recipe.seed, epoch])
         rows = order.permutation(len(self.pairs))
         for start in range(0, len(rows), self.recipe.batch):

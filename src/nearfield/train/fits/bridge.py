@@ -80,6 +80,7 @@ def fit_bridge(
         )
     refuse_one(old, "the old model gives all texts")
     refuse_one(new, "the new model gives all texts")
+    # a tenth of the fewest rows would be three, by which nothing is chosen
     order = np.random.default_rng(recipe.seed).permutation(len(old))
     held, used = np.split(order, [max(8, int(HELD_OUT * len(old)))])
     fits = [_ridge(old[used], new[used], strength) for strength in RIDGES]

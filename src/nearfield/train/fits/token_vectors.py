@@ -30,6 +30,7 @@ def static_tokeniser(teacher: TextEncoder, words: Sequence[str]) -> tuple[Tokeni
     words.
     """
     facts: dict[str, Any] = json.loads(teacher.tokeniser.json())
+    # nothing is put around a text, and nothing of it is cut off
     facts |= {"post_processor": None, "truncation": None, "padding": None}
     if not words:
         return Tokenizer.from_str(json.dumps(facts)), []

@@ -41,6 +41,7 @@ def begin(folder: JoinedFolder, recipe: Recipe, *, precision: str, device: str) 
     if IMAGE_TOWER in schedule.towers:
         network = model.tower.network
         model.tower.adapters = tower_lora(network, recipe, where=folder.image.path)
+    # times the schedule's rate, this is the image tower's
     scale = schedule.image_rate / schedule.rate
     model.rates = {**model.rates, **dict.fromkeys(model.image_weights(), scale)}
     text = TextEncoder(folder.text, TorchRuntime(model.text))

@@ -47,6 +47,7 @@ def begin(folder: Towers, recipe: Recipe, *, precision: str, device: str) -> AsI
         if adapters is not None:
             model.tower.adapters[tower] = adapters
     if IMAGE_TOWER in schedule.towers:
+        # times the schedule's rate, this is the image tower's
         scale = schedule.image_rate / schedule.rate
         model.rates |= dict.fromkeys(model.weights_of(IMAGE_TOWER), scale)
     encoder = TwoTowerEncoder(model.tower)

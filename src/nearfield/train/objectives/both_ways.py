@@ -27,6 +27,7 @@ def symmetric(
     al. 2024 (arXiv 2310.19923), equation 3.
     """
     rows = torch.arange(len(scores), device=scores.device)
+    # (B, B): the queries that each row's positive may be relevant to
     back = None if ignore is None else ignore[:, positive].T
     return 0.5 * (
         infonce_of_scores(scores, positive, temperature=temperature, ignore=ignore)

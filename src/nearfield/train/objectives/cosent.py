@@ -20,6 +20,7 @@ def cosent(similarity: Tensor, score: Tensor, *, temperature: float) -> Tensor:
     similarity = similarity / temperature
     differences = similarity[None, :] - similarity[:, None]
     wrong = differences.masked_fill(score[:, None] <= score[None, :], -torch.inf)
+    # the 0 in front is the 1 of the sum
     return torch.logsumexp(torch.cat([wrong.new_zeros(1), wrong.flatten()]), 0)
 
 

@@ -135,7 +135,7 @@ class Views:
         first = replace(self.sides[0], texts=[one for one, _ in made])
         second = replace(self.sides[1], texts=[other for _, other in made])
         rows = one_of_each(len(batch))
-        relevant = [{at} for at in range(len(batch))]
+        relevant = [{at} for at in range(len(batch))]  # the other view of its own text
         data = TrainingData(first, second, rows, self.same[batch], relevant)
         return data.prepare(rows.query, model, asked)
 

@@ -64,6 +64,7 @@ class Mapped(Encoder[Dense]):
 
     def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> Dense:
         encoder = self.query if role == QUERY else self.document
+        # an adapter maps queries, a bridge documents; the others are in that space already
         made = encoded(encoder, items, role, progress=progress).as_dense("a map")
         if role != self.role:
             return made

@@ -196,7 +196,7 @@ class DistilRun(DocumentRun):
         recipe = self.recipe
         texts = self.texts
         tokenizer, new = static_tokeniser(teacher, ())
-        if recipe.words:
+        if recipe.words:  # those that the tokeniser without them cuts
             words = frequent_words(tokenizer, texts, recipe.words)
             tokenizer, new = static_tokeniser(teacher, words)
         vectors, real = token_vectors(teacher, tokenizer, new, progress=progress)

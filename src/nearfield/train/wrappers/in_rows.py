@@ -33,6 +33,7 @@ class InRows(Wrapper):
         for start in range(0, count, size):
             rows = slice(start, min(start + size, count))
             chunk = examples.rows(rows)
+            # no random numbers are kept for the second time, as a loss draws none
             part = checkpoint(
                 _of_copy, self.inner, chunk, use_reentrant=False, preserve_rng_state=False
             )

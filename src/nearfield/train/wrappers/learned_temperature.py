@@ -36,6 +36,7 @@ class LearnedTemperature(Wrapper):
 
     def learns(self, dim: int, guide: int) -> Mapping[str, Tensor]:
         """See Objective.learns."""
+        # the logarithm, so that no step makes it negative
         begins: float = self.inner.temperature  # type: ignore[attr-defined]
         return {**self.inner.learns(dim, guide), NAME: torch.tensor(math.log(begins))}
 

@@ -11,27 +11,22 @@ import numpy as np
 from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.adapter import Adapter
 from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.wrapped import Wrapped
 from nearfield.similarity.dense import Dense
-from nearfield.types.forecast import Forecast
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import Role
 
 
-class Adapted(Encoder[Dense]):
+class Adapted(Wrapped[Dense]):
     """`encoder` whose vectors go through the map of `adapter` in its role. Raises ContractError for
     one whose vectors do not fit the map.
     """
 
-    roles_differ = True
-
     def __init__(self, encoder: Encoder[Any], adapter: Adapter) -> None:
         adapter.check(encoder.contract)
-        self.encoder = encoder
-        self.reads_images = encoder.reads_images
+        name = f"{encoder.contract.name} adapted"
+        super().__init__(encoder, replace(encoder.contract, name=name))
         self.adapter = adapter
-        self.contract = replace(encoder.contract, name=f"{encoder.contract.name} adapted")
-        self.worth_caching = encoder.worth_caching  # type: ignore[misc]
-        self.kind_of_model = encoder.kind_of_model  # type: ignore[misc]
 
     @property
     def identity(self) -> dict[str, str] | None:
@@ -43,9 +38,6 @@ class Adapted(Encoder[Dense]):
     @property
     def trained_on(self) -> TrainedOn:
         return self.encoder.trained_on | self.adapter.trained_on
-
-    def forecast(self, items: Sequence[str], role: Role) -> Forecast | None:
-        return self.encoder.forecast(items, role)
 
     def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> Dense:
         made = self.encoder.encode(items, role, progress=progress).as_dense("an adapter")

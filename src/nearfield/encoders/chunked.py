@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ import numpy as np
 from nearfield.batch.packed import pack
 from nearfield.data.chunk.chunking import Chunking
 from nearfield.data.chunk.chunks import Chunk
-from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.text import TextEncoder
+from nearfield.encoders.wrapped import Wrapped
 from nearfield.errors import ContractError
 from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.dense import Dense
@@ -28,15 +29,13 @@ from nearfield.types.role import DOCUMENT, QUERY, Role
 from nearfield.types.usage import Usage
 
 
-class Chunked(Encoder[MultiVector]):
+class Chunked(Wrapped[MultiVector]):
     """`encoder`, which makes one vector per text, with one for each chunk of a document instead,
     and where it reads images for each of the document's figures; captions have their own. A query
     keeps its one, so that MaxSim is its similarity to the document's best part.
 
     Raises ContractError for an encoder of several vectors per text.
     """
-
-    roles_differ = True
 
     def __init__(self, encoder: Encoder[Any], chunking: Chunking) -> None:
         kind = encoder.contract.kind
@@ -45,28 +44,20 @@ class Chunked(Encoder[MultiVector]):
                 f"{encoder.contract.name} makes {kind} embeddings; wanted a dense model to give "
                 "each chunk a vector (for any other: nearfield chunk)"
             )
-        self.encoder = encoder
-        self.reads_images = encoder.reads_images
+        super().__init__(encoder, replace(encoder.contract, kind="multi-vector"))
         self.chunking = chunking
-        self.contract = replace(encoder.contract, kind="multi-vector")
-        self.kind_of_model = encoder.kind_of_model  # type: ignore[misc]
-        self.worth_caching = encoder.worth_caching  # type: ignore[misc]
 
     @property
     def identity(self) -> dict[str, str] | None:
         own = self.encoder.identity
-        how = "late" if self.chunking.late else "chunk"
         if own is None:
             return None
-        return {**own, how: str(self.chunking)}
-
-    @property
-    def trained_on(self) -> TrainedOn:
-        return self.encoder.trained_on
+        how = "late" if self.chunking.late else "chunk"
+        return own | {how: str(self.chunking)}
 
     def forecast(self, items: Sequence[str], role: Role) -> Forecast | None:
         if role != QUERY:
-            items = [part for item in items for part in self.parts(item)]
+            items = list(chain.from_iterable(map(self.parts, items)))
         return self.encoder.forecast(items, role)
 
     def chunks(self, text: str) -> list[Chunk]:
@@ -74,7 +65,9 @@ class Chunked(Encoder[MultiVector]):
         the encoder's.
         """
         size = min(self.chunking.size, self.encoder.room(DOCUMENT))
-        own = replace(self.chunking, size=size, overlap=min(self.chunking.overlap, size - 1))
+        # each chunk has to begin behind the one before
+        overlap = min(self.chunking.overlap, size - 1)
+        own = replace(self.chunking, size=size, overlap=overlap)
         return own.chunks(text, self.encoder.token_starts)
 
     def parts(self, document: Item) -> list[Item]:
@@ -98,7 +91,10 @@ class Chunked(Encoder[MultiVector]):
         """A query as it is, and the parts of a document."""
         if role == QUERY:
             return [item]
-        return ["(image)" if is_image(part, role) else part for part in self.parts(item)]
+        named = []
+        for part in self.parts(item):
+            named.append("(image)" if is_image(part, role) else part)
+        return named
 
     def encode_as(
         self, role: Role, items: Sequence[str], *, progress: Progress = silent
@@ -110,7 +106,7 @@ class Chunked(Encoder[MultiVector]):
 
     def _documents(self, items: Sequence[str], role: Role, progress: Progress) -> MultiVector:
         parts = [self.parts(item) for item in items]
-        texts = [text for part in parts for text in part]
+        texts = list(chain.from_iterable(parts))
         made = self.encoder.encode_as(role, texts, progress=progress).as_dense("chunks")
         return _grouped(made, np.array([len(part) for part in parts], np.int64))
 
@@ -147,8 +143,7 @@ class LateChunked(Chunked):
                 counts[at] += read, lost
             progress(at + 1, len(items))
         stacked = np.concatenate([np.empty((0, self.contract.dim), np.float32), *vectors])
-        read, lost = counts.sum(0).tolist()
-        usage = Usage(len(items), read, int((counts[:, 1] > 0).sum()), lost)
+        usage = Usage.counted(counts)
         made = Dense.under(self.contract, stacked, usage=usage)
         return replace(_grouped(made, lengths), usage=usage, counts=counts)
 
@@ -158,8 +153,7 @@ class LateChunked(Chunked):
         starts = np.asarray(self.encoder.token_starts(text))
         window: list[Chunk] = []
         for chunk in self.chunks(text):
-            first = window[0].start if window else chunk.start
-            if window and _between(starts, first, chunk.end) > room:
+            if window and _between(starts, window[0].start, chunk.end) > room:
                 yield window
                 window = []
             window.append(chunk)
@@ -168,16 +162,19 @@ class LateChunked(Chunked):
     def _window(self, text: str, window: Sequence[Chunk], role: Role) -> tuple[Floats, int, int]:
         """The chunks' vectors, and how many tokens were read and lost."""
         start = window[0].start
-        end = window[-1].end
-        tokens = self.encoder.tokenise([text[start:end]], role)
+        whole = text[start : window[-1].end]
+        tokens = self.encoder.tokenise([whole], role)
         prompt = self.contract.prompt(role)
-        pieces = self.encoder.tokeniser.pieces([prompt + text[start:end]])[0]
+        pieces = self.encoder.tokeniser.pieces([prompt + whole])[0]
+        # where each token begins in the document, below `start` those of the prompt
         places = np.array([piece[0] for piece in pieces], np.int64) - len(prompt) + start
         before, after = map(len, self.encoder.tokeniser.around())
         spans = []
         for chunk in window:
             own = np.flatnonzero((places >= chunk.start) & (places < chunk.end)) + before
+            # what was cut off has no state, nor have special tokens a chunk
             own = own[own < len(tokens.ids) - after]
+            # a chunk without tokens of its own is the mean of all
             spans.append(own if len(own) else np.arange(len(tokens.ids)))
         batch = pack(tokens, np.arange(1))
         vectors = self.encoder.runtime.run_spans(batch, spans)
@@ -193,7 +190,7 @@ def _grouped(vectors: Dense, lengths: Integers) -> MultiVector:
     """Items of `lengths` vectors each; what was read is counted by item."""
     offsets = joined_offsets([lengths])
     counts = vectors.counts
-    if counts is not None:
-        counts = np.add.reduceat(counts, offsets[:-1]) if len(lengths) else counts
+    if counts is not None and len(lengths):
+        counts = np.add.reduceat(counts, offsets[:-1])
     usage = replace(vectors.usage, items=len(lengths))
     return MultiVector(replace(vectors, counts=None), offsets, usage=usage, counts=counts)

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -99,12 +99,8 @@ def collect(
     else:
         embeddings = type(first[1]).placed(chain([first], found), count)
     checked_finite(embeddings.peaks()[:, None], name)
-    read, lost = counts.sum(0).tolist()
-    usage = Usage(
-        count,
-        read,
-        truncated=int((counts[:, 1] > 0).sum()),
-        tokens_lost=lost,
+    usage = replace(
+        Usage.counted(counts),
         seconds=time.perf_counter() - started,
         unknown_tokens=unknown,
         nothing_known=int((counts[:, 0] == 0).sum()),

@@ -180,7 +180,12 @@ def _encoded(remembered: Remembered, texts: Sequence[str], progress: Progress) -
     counts = np.concatenate([found.counts, made.counts])[wanted]
     before = _seconds_before(remembered, [distinct[at] for at in found.items])
     seconds = 0.0 if before is None else before + made.seconds
-    usage = _usage(counts, seconds, made.unknown)
+    usage = replace(
+        Usage.counted(counts),
+        seconds=seconds,
+        unknown_tokens=made.unknown,
+        nothing_known=int((counts[:, 0] == 0).sum()),
+    )
     result: Embeddings = replace(held, usage=usage, counts=counts[:, :2])
     return result
 
@@ -229,20 +234,6 @@ def _seconds_before(remembered: Remembered, keys: Sequence[bytes]) -> float | No
     if not known:
         return None if keys else 0.0
     return sum(known.values()) * len(keys) / len(known)
-
-
-def _usage(counts: Integers, seconds: float, unknown: int) -> Usage:
-    read, lost, prompted = counts.sum(0).tolist()
-    return Usage(
-        items=len(counts),
-        tokens=read,
-        truncated=int((counts[:, 1] > 0).sum()),
-        tokens_lost=lost,
-        prompt_tokens=prompted,
-        seconds=seconds,
-        unknown_tokens=unknown,
-        nothing_known=int((counts[:, 0] == 0).sum()),
-    )
 
 
 def _timed(encoder: Encoder[Any], texts: dict[bytes, str], role: Role) -> dict[bytes, float]:

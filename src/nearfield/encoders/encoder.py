@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Generic
+from typing import Any, Generic
 
 import numpy as np
 from typing_extensions import TypeVar
@@ -50,8 +50,8 @@ class Encoder(ABC, Generic[E]):
 
     contract: Contract
     reads_images: bool = False
-    worth_caching: ClassVar[bool] = True
-    kind_of_model: ClassVar[str] = "words"
+    worth_caching: bool = True
+    kind_of_model: str = "words"
 
     @property
     def identity(self) -> dict[str, str] | None:
@@ -66,7 +66,7 @@ class Encoder(ABC, Generic[E]):
         """All that an embedding in `role` depends on beside its text, which the vector cache tells
         uses by; None where that is not known. Raises ContractError for an unknown role.
         """
-        use, kept = {"role": role, "prompt": self.contract.prompt(role)}, self.contract
+        use = {"role": role, "prompt": self.contract.prompt(role)}
         identity = self.identity
         if identity is None:
             return None
@@ -74,7 +74,8 @@ class Encoder(ABC, Generic[E]):
             # its ranges are taken from the texts of this very input, so that another input's
             # vectors are of another model
             return None
-        return identity | use | {name: str(getattr(kept, name)) for name in _OF_A_VECTOR}
+        made_by = {name: str(getattr(self.contract, name)) for name in _OF_A_VECTOR}
+        return identity | use | made_by
 
     @property
     def trained_on(self) -> TrainedOn:
@@ -128,16 +129,16 @@ class Encoder(ABC, Generic[E]):
         Raises InputError where there are not as many roles as items, and as `encode` does.
         """
         places = places_by_role(items, roles)
-        parts = [
-            (at, self.encode_as(role, [items[place] for place in at]))
-            for role, at in places.items()
-        ]
-        if not parts:
+        if not places:
             return self.encode_as(DOCUMENT, items)
+        parts = []
+        for role, at in places.items():
+            own = [items[place] for place in at]
+            parts.append((at, self.encode_as(role, own)))
         made: E = type(parts[0][1]).placed(parts, len(items))
         counts = [part.counts for _, part in parts if part.counts is not None]
         if len(counts) == len(parts):
-            order = np.argsort(np.concatenate([at for at, _ in parts]))
+            order = np.argsort(np.concatenate(list(places.values())))
             joined: Any = made
             made = replace(joined, counts=np.concatenate(counts)[order])
         return made
@@ -197,10 +198,10 @@ def places_by_role(items: Sequence[str], roles: Sequence[Role]) -> dict[Role, Po
         raise InputError(
             f"got {len(items)} items and {len(roles)} roles; wanted a role for each item"
         )
-    return {
-        role: np.array([at for at, own in enumerate(roles) if own == role])
-        for role in dict.fromkeys(roles)
-    }
+    places: dict[Role, list[int]] = {}
+    for at, role in enumerate(roles):
+        places.setdefault(role, []).append(at)
+    return {role: np.array(own) for role, own in places.items()}
 
 
 def refuse_images(items: Sequence[object], name: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 
@@ -101,7 +101,7 @@ class Lexical(Encoder[Sparse]):
     or `open`.
     """
 
-    worth_caching: ClassVar[bool] = False
+    worth_caching = False
 
     def __init__(
         self,
@@ -209,9 +209,8 @@ class Lexical(Encoder[Sparse]):
             made = Sparse.of(made.matrix())
         known = np.diff(read.offsets)
         counts = np.stack([known, np.zeros_like(known)], 1)
-        usage = Usage(
-            len(known),
-            int(known.sum()),
+        usage = dataclasses.replace(
+            Usage.counted(counts),
             seconds=time.perf_counter() - started,
             unknown_tokens=int(read.unknown.sum()),
             nothing_known=int(((known == 0) & (read.unknown > 0)).sum()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.types.forecast import Forecast
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import Role
-from nearfield.types.usage import Usage
 
 
 class Remembering(Encoder[Any]):
@@ -60,13 +59,9 @@ class Remembering(Encoder[Any]):
             usage = replace(part.usage, seconds=seconds)
             whole = self._made.get(role)
             if whole is not None:
-                usage = _together(whole.usage, usage)
+                usage = whole.usage + usage
                 part = type(part).join([whole, part])
             self._made[role] = replace(part, usage=usage, counts=None)
             places.update({item: len(places) + at for at, item in enumerate(missing)})
         rows = np.array([places[item] for item in items], np.int64)
         return self._made[role][rows]
-
-
-def _together(a: Usage, b: Usage) -> Usage:
-    return Usage(**{one.name: getattr(a, one.name) + getattr(b, one.name) for one in fields(Usage)})

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nearfield.types.arrays import Integers
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,20 @@ class Usage:
     unknown_tokens: int = 0
     nothing_known: int = 0
     images: int = 0
+
+    @classmethod
+    def counted(cls, counts: Integers) -> Usage:
+        """What was read of n items by the tokens of each: read, lost, and of the prompt where there
+        is a third column, (n, 2) or (n, 3) int64.
+        """
+        read, lost, *prompted = counts.sum(0).tolist()
+        truncated = int((counts[:, 1] > 0).sum())
+        return cls(len(counts), read, truncated, lost, sum(prompted))
+
+    def __add__(self, other: Usage) -> Usage:
+        """What two calls read together."""
+        both = zip(astuple(self), astuple(other), strict=True)
+        return Usage(*(one + another for one, another in both))
 
 
 NOTHING_READ = Usage()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from nearfield.types.usage import Usage
+from nearfield.types.usage import NOTHING_READ, Usage
 
 FAULTS = 5  # of the failed rows, how many are named
 
@@ -25,23 +24,25 @@ class Account:
     empty: int = 0
     cached: int = 0
     repeated: int = 0
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NOTHING_READ
     faults: tuple[str, ...] = ()
     first_empty: str = ""
 
     def plus(self, later: Account) -> Account:
         """Both together, `later` being of the rows that follow."""
-        names = ("rows", "failed", "empty", "cached", "repeated")
-        sums = {name: getattr(self, name) + getattr(later, name) for name in names}
-        used = {
-            name: getattr(self.usage, name) + getattr(later.usage, name)
-            for name in (field.name for field in dataclasses.fields(Usage))
-        }
-        faults = (*self.faults, *later.faults)[:FAULTS]
-        first = self.first_empty if self.empty else later.first_empty
-        return Account(**sums, usage=Usage(**used), faults=faults, first_empty=first)
+        return Account(
+            self.rows + later.rows,
+            self.failed + later.failed,
+            self.empty + later.empty,
+            self.cached + later.cached,
+            self.repeated + later.repeated,
+            self.usage + later.usage,
+            (self.faults + later.faults)[:FAULTS],
+            self.first_empty if self.empty else later.first_empty,
+        )
 
     @classmethod
     def of_json(cls, facts: dict[str, Any]) -> Account:
         """An account as it was written to JSON."""
-        return cls(**(facts | {"usage": Usage(**facts["usage"]), "faults": tuple(facts["faults"])}))
+        facts = facts | {"usage": Usage(**facts["usage"]), "faults": tuple(facts["faults"])}
+        return cls(**facts)

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.data.stream import Stream
+from nearfield.encoders.collect import warn_of_truncation
 from nearfield.encoders.encoded import Remembered, nothing
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.pace import Pace
-from nearfield.errors import InputError, NearfieldWarning, StorageError, TruncationWarning
+from nearfield.errors import InputError, NearfieldWarning, StorageError
 from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.embeddings import IDS, Embeddings
 from nearfield.store.atomic import check_writable, move_folder, storage
@@ -192,24 +193,13 @@ def _refuse_nothing(job: Job, stream: Stream) -> None:
 def _warn(account: Account, encoder: Encoder[Any]) -> None:
     """Say what a reader of the vectors must know."""
     usage = account.usage
-    kept = encoder.contract
     if account.empty:
         message = (
             f"{account.empty:,} of {usage.items:,} texts are empty (the first is "
             f"{account.first_empty}); their vectors tell nothing"
         )
         warnings.warn(message, NearfieldWarning, stacklevel=3)
-    if usage.truncated:
-        message = (
-            f"{kept.name} reads {kept.max_tokens} tokens: {usage.truncated:,} of "
-            f"{usage.items:,} texts were longer and lost "
-        )
-        share = usage.tokens_lost / (usage.tokens_lost + usage.tokens)
-        warnings.warn(
-            f"{message}{usage.tokens_lost:,} tokens ({share:.1%} of all)",
-            TruncationWarning,
-            stacklevel=3,
-        )
+    warn_of_truncation(usage, encoder.contract, "texts", stacklevel=4)
 
 
 def _finish(job: Job, encoder: Encoder[Any], request: Request, empty: Embeddings) -> None:

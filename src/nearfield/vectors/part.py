@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -154,23 +154,20 @@ def _account(
         if not row.text.strip():
             empty.append(row.key)
     good = len(shard.rows) - len(failed)
-    read, lost, prompted = counts.sum(0).tolist()
+    usage = replace(
+        Usage.counted(counts),
+        items=good,
+        seconds=seconds,
+        unknown_tokens=unknown,
+        nothing_known=nothing,
+    )
     return Account(
         rows=len(shard.rows),
         failed=len(failed),
         empty=len(empty),
         cached=cached,
         repeated=good - len(distinct),
-        usage=Usage(
-            good,
-            read,
-            int((counts[:, 1] > 0).sum()),
-            lost,
-            prompted,
-            seconds,
-            unknown,
-            nothing,
-        ),
+        usage=usage,
         faults=tuple(failed[:FAULTS]),
         first_empty=empty[0] if empty else "",
     )

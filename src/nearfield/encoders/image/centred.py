@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.wrapped import Wrapped
 from nearfield.errors import InputError, ModelError
 from nearfield.formats.other_folder import CENTRED
 from nearfield.similarity.dense import Dense
@@ -19,7 +19,6 @@ from nearfield.similarity.functions import unit
 from nearfield.store.atomic import check_replaceable, staged_folder
 from nearfield.store.tensors import noted_tensors, whole_tensors
 from nearfield.types.arrays import Floats
-from nearfield.types.forecast import Forecast
 from nearfield.types.item import Item, is_image
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT, QUERY, Role
@@ -27,7 +26,7 @@ from nearfield.types.role import DOCUMENT, QUERY, Role
 _SAMPLE = 1_000  # documents of a kind that are compared with one another
 
 
-class Centred(Encoder[Dense]):
+class Centred(Wrapped[Dense]):
     """`encoder`, each of whose documents loses the mean of its kind, texts' or images', and gets
     its kind's length. Queries stay.
 
@@ -38,20 +37,16 @@ class Centred(Encoder[Dense]):
     is the hash of the folder that they were read from.
     """
 
-    roles_differ = True
-
     def __init__(
         self, encoder: Encoder[Any], means: Floats, lengths: Floats, files: str = ""
     ) -> None:
-        self.encoder = encoder
-        self.reads_images = encoder.reads_images
+        name = f"{encoder.contract.name} centred"
+        # lengths count, so that only the dot product compares them
+        contract = replace(encoder.contract, name=name, similarity="dot", normalise=False)
+        super().__init__(encoder, contract)
         self.means = means
         self.lengths = lengths
         self.files = files
-        name = f"{encoder.contract.name} centred"
-        self.contract = replace(encoder.contract, name=name, similarity="dot", normalise=False)
-        self.worth_caching = encoder.worth_caching  # type: ignore[misc]
-        self.kind_of_model = encoder.kind_of_model  # type: ignore[misc]
 
     @classmethod
     def fitted(
@@ -100,15 +95,10 @@ class Centred(Encoder[Dense]):
     @property
     def identity(self) -> dict[str, str] | None:
         own = self.encoder.identity
+        if own is None or not self.files:
+            return None
         # documents of the model alone must not be taken for these
-        return None if own is None or not self.files else {**own, "files": self.files}
-
-    @property
-    def trained_on(self) -> TrainedOn:
-        return self.encoder.trained_on
-
-    def forecast(self, items: Sequence[str], role: Role) -> Forecast | None:
-        return self.encoder.forecast(items, role)
+        return own | {"files": self.files}
 
     def encode_as(self, role: Role, items: Sequence[Item], *, progress: Progress = silent) -> Dense:
         made = self.encoder.encode_as(role, items, progress=progress).as_dense("a mean")

@@ -6,6 +6,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -110,14 +111,7 @@ class Opened(Encoder[Dense]):
             done += len(at)
             progress(done, len(items))
         checked_finite(vectors, self.contract.name)
-        read, lost = counts.sum(0).tolist()
-        usage = Usage(
-            len(items),
-            read,
-            truncated=int((counts[:, 1] > 0).sum()),
-            tokens_lost=lost,
-            seconds=time.perf_counter() - started,
-        )
+        usage = replace(Usage.counted(counts), seconds=time.perf_counter() - started)
         return Dense.under(self.contract, vectors, usage=usage, counts=counts)
 
 

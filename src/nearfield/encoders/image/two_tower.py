@@ -52,11 +52,8 @@ class TwoTowerEncoder(Opened):
         with torch.inference_mode():
             for start in range(0, len(texts), _BATCH):
                 parts.append(unit(self.model.texts(texts[start : start + _BATCH])))
-        embeddings = Dense.under(self.contract, np.concatenate(parts), counts=counts)
-        cut = int((counts[:, 1] > 0).sum())
-        usage = Usage(len(texts), int(read.sum()), cut, int(counts[:, 1].sum()))
-        warn_of_truncation(usage, self.contract, "texts")
-        return embeddings
+        warn_of_truncation(Usage.counted(counts), self.contract, "texts")
+        return Dense.under(self.contract, np.concatenate(parts), counts=counts)
 
     def images_as_vectors(self, items: Sequence[Item], places: Sequence[int]) -> Vectors:
         """See Opened.images_as_vectors."""

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from nearfield.encoders.collect import warn_of_truncation
 from nearfield.encoders.encoder import (
     Encoder,
     refuse_figures,
@@ -23,7 +24,7 @@ from nearfield.encoders.remote.kept import Kept, Value
 from nearfield.encoders.remote.known import contract_of, limits_of, price_of
 from nearfield.encoders.spec import ModelSpec
 from nearfield.encoders.vendors.vendor import Asked
-from nearfield.errors import ContractError, InputError, NearfieldWarning, TruncationWarning
+from nearfield.errors import ContractError, InputError, NearfieldWarning
 from nearfield.similarity.dense import Dense
 from nearfield.store.vector_cache import text_hash
 from nearfield.types.arrays import Floats, Integers
@@ -167,9 +168,13 @@ class RemoteEncoder(Encoder[Dense]):
         if self.contract.normalise:
             self._normalise(vectors)
         progress(len(items), len(items))
-        nothing = int((~vectors.any(1)).sum())
-        images = sum(map(is_image_url, texts))
-        usage = replace(self._usage(counts, seconds), nothing_known=nothing, images=images)
+        usage = replace(
+            Usage.counted(counts),
+            seconds=seconds,
+            nothing_known=int((~vectors.any(1)).sum()),
+            images=sum(map(is_image_url, texts)),
+        )
+        warn_of_truncation(usage, self.contract, "texts", stacklevel=4)
         return Dense.under(self.contract, vectors, usage=usage, counts=counts[:, :2])
 
     def _normalise(self, vectors: Floats) -> None:
@@ -178,18 +183,6 @@ class RemoteEncoder(Encoder[Dense]):
         # the last digits of a unit vector stay as they came
         far = (np.abs(lengths - 1) > 1e-4) & (lengths > 0)
         vectors[far] /= lengths[far, None]
-
-    def _usage(self, counts: Integers, seconds: float) -> Usage:
-        billed, lost, prompt = counts.sum(0).tolist()
-        cut = int((counts[:, 1] > 0).sum())
-        if cut:
-            warnings.warn(
-                f"{self.contract.name} reads {self.contract.max_tokens} tokens: {cut:,} of "
-                f"{len(counts):,} texts were longer and lost {lost:,} tokens",
-                TruncationWarning,
-                stacklevel=5,
-            )
-        return Usage(len(counts), billed, cut, lost, prompt, seconds)
 
     def _asked(self, role: Role, missing: Mapping[str, int]) -> Iterator[_Asked]:
         """How the missing items are asked for: texts and images apart, as no request may hold

@@ -41,18 +41,17 @@ class ChatPairs:
             )
         self._parts = any(sign in str(self._template.chat_template) for sign in _IN_PARTS)
         settings = settings_of(folder).object("processing_kwargs", None)
-        self._options: dict[str, Any] = dict(
-            (settings and settings.object("chat_template", None)) or {}
-        )
+        self._options: dict[str, Any] = {}
+        if settings is not None:
+            self._options |= settings.object("chat_template", {})
         if self._options.pop("restore_suffix", True) is not True:
             raise ModelError(
                 f"{folder}: its chat template's end is cut off with what is too long "
                 "(restore_suffix); wanted one that is kept"
             )
-        short, other, again = (
-            self._ids(*pair) for pair in (("0", "0"), ("1 2 3 4", "0"), ("0", "1 2 3 4"))
-        )
-        if short in (other, again):
+        short = self._ids("0", "0")
+        # a template that has no place for a text gives the same tokens for any
+        if short in (self._ids("1 2 3 4", "0"), self._ids("0", "1 2 3 4")):
             raise ModelError(
                 f"{folder}: its chat template leaves out the role query or document; "
                 "it is none of a cross-encoder's"
@@ -71,9 +70,9 @@ class ChatPairs:
         starts = whole.offsets[1:] - kept if self._tokeniser.cuts_start else whole.offsets[:-1]
         source, offsets = laid_out(starts, kept)
         ids = whole.ids[source]
-        for row in np.flatnonzero(whole.lengths >= limit).tolist():
-            end = self._end[-limit:]
-            ids[offsets[row + 1] - len(end) : offsets[row + 1]] = end
+        end = self._end[-limit:]
+        for stop in offsets[1:][whole.lengths >= limit].tolist():
+            ids[stop - len(end) : stop] = end
         return Tokens(ids, offsets, whole.lengths - kept, 0)
 
     def _ids(self, query: str, document: str) -> list[int]:
@@ -81,13 +80,12 @@ class ChatPairs:
         return found
 
     def _rendered(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
-        chats = [
-            self._system()
-            + [self._says(role, text) for role, text in zip(_ASKED, pair, strict=True)]
-            for pair in pairs
-        ]
-        if not chats:
+        if not pairs:
             return []
+        chats = []
+        for pair in pairs:
+            asked = [self._says(role, text) for role, text in zip(_ASKED, pair, strict=True)]
+            chats.append(self._system() + asked)
         with foreign(self._folder, "the chat template could not be filled in"):
             texts: list[str] = self._template.apply_chat_template(
                 chats, tokenize=False, **self._options
@@ -100,7 +98,9 @@ class ChatPairs:
         return []
 
     def _says(self, role: str, text: str) -> dict[str, Any]:
-        return {"role": role, "content": [{"type": "text", "text": text}] if self._parts else text}
+        if self._parts:
+            return {"role": role, "content": [{"type": "text", "text": text}]}
+        return {"role": role, "content": text}
 
 
 def has_chat_template(folder: Path) -> bool:
@@ -114,12 +114,8 @@ def has_chat_template(folder: Path) -> bool:
 
 def _common_end(one: list[int], other: list[int]) -> list[int]:
     """The tokens that both end with; none where one is the whole of the other's end."""
-    count = next(
-        (
-            at
-            for at, (a, b) in enumerate(zip(reversed(one), reversed(other), strict=False))
-            if a != b
-        ),
-        0,
-    )
-    return one[len(one) - count :]
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    for count, (a, b) in enumerate(pairs):
+        if a != b:
+            return one[len(one) - count :]
+    return []

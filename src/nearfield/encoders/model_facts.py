@@ -51,14 +51,15 @@ def multilingual(encoder: TextEncoder[Any]) -> tuple[str, ...]:
     dense: first those whose weights are here, small ones before large ones.
     """
     known = [card for card in cards().values() if card.local and card.kind in RUN and _many(card)]
-    alike = [card for card in known if card.kind == encoder.contract.kind] or [
-        card for card in known if EMBEDDINGS[card.contract.kind].one_vector
-    ]
+    alike = [card for card in known if card.kind == encoder.contract.kind]
+    if not alike:
+        alike = [card for card in known if EMBEDDINGS[card.contract.kind].one_vector]
 
     def effort(card: Card) -> tuple[bool, int]:
         return not (models_folder() / card.name).is_dir(), card.parameters or 0
 
-    return tuple(card.name for card in sorted(alike, key=effort))
+    alike.sort(key=effort)
+    return tuple(card.name for card in alike)
 
 
 def _many(card: Card) -> bool:

@@ -180,8 +180,8 @@ class TextEncoder(Encoder[E]):
         return self.tokeniser.count([worded(item) for item in items])
 
     def token_starts(self, text: str) -> list[int]:
-        # sorted, as a normaliser may swap characters
-        return sorted(start for start, _, _ in self.tokeniser.pieces([text])[0])
+        starts = [start for start, _, _ in self.tokeniser.pieces([text])[0]]
+        return sorted(starts)  # as a normaliser may swap characters
 
     def room(self, role: Role) -> int:
         around = sum(map(len, self.tokeniser.around()))
@@ -227,18 +227,19 @@ class TextEncoder(Encoder[E]):
         adapter; those with prompts of different lengths that are not pooled don't.
         """
         places = places_by_role(items, roles)
-        parts = [
-            (at, self.tokenise([items[place] for place in at], role)) for role, at in places.items()
-        ]
+        made = []
         # a batch skips one number of tokens in pooling, and holds either terms or tokens
-        skipped = {
-            (tokens.looked_up, None if self.contract.include_prompt else tokens.prompt_tokens)
-            for _, tokens in parts
-        }
-        if len(skipped) == 1:
-            together = reduce(Tokens.followed_by, [tokens for _, tokens in parts])
-            parts = [(np.concatenate([at for at, _ in parts]), together)]
-        return self._collected(iter(parts), len(items), places, progress)
+        alike = set()
+        for role, at in places.items():
+            tokens = self.tokenise([items[place] for place in at], role)
+            skipped = None if self.contract.include_prompt else tokens.prompt_tokens
+            alike.add((tokens.looked_up, skipped))
+            made.append(tokens)
+        parts = list(zip(places.values(), made, strict=True))
+        if len(alike) == 1:
+            together = reduce(Tokens.followed_by, made)
+            parts = [(np.concatenate(list(places.values())), together)]
+        return self._collected(parts, len(items), places, progress)
 
     def instructed(self, task: str, *, role: Role = QUERY) -> TextEncoder[E]:
         """The same model told its task in words: items of `role` get the contract's template with
@@ -296,8 +297,10 @@ class TextEncoder(Encoder[E]):
 
 def _changed(folder: ModelFolder, changes: Mapping[str, Any]) -> ModelFolder:
     contract = folder.contract
-    one_vector = EMBEDDINGS[contract.kind].one_vector
-    if not one_vector or (folder.static and "pooling" in changes):
+    pools = EMBEDDINGS[contract.kind].one_vector
+    if folder.static and "pooling" in changes:
+        pools = False
+    if not pools:
         raise ContractError(
             f"{folder.path}: makes {contract.kind} vectors that it does not pool by a contract; "
             f"leave out {', '.join(changes)}"

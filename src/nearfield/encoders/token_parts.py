@@ -42,8 +42,8 @@ class TokenParts:
         if contract.pooling != "mean":
             return False
         running: Any = self._runtime
-        layers = running.model.head.projections
-        return all(layer.config.activation_function == IDENTITY for layer in layers)
+        bends = {layer.config.activation_function for layer in running.model.head.projections}
+        return bends <= {IDENTITY}
 
     def of(self, tokens: Tokens) -> tuple[list[int], Floats]:
         """The ids of the k tokens that count of one text, and (k, dim) float32 that sum up to its

@@ -173,9 +173,12 @@ def seen(tower: SeesImages, items: Sequence[Item], places: Sequence[int]) -> Vec
         coming = [pool.submit(prepared, place) for place in batches[0]] if batches else []
         for at, following in zip(batches, [*batches[1:], []], strict=False):
             each = [image.result() for image in coming]
-            given = {name: torch.cat([one[name] for one in each]) for name in each[0]}
+            given = {}
+            for name in each[0]:
+                given[name] = torch.cat([one[name] for one in each])
             with torch.inference_mode():
                 made = tower.images(given)
+                # a GPU is still at work here: only `unit` waits for it
                 coming = [pool.submit(prepared, place) for place in following]
                 vectors = unit(made)
             yield at, vectors

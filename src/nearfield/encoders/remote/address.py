@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -62,11 +61,11 @@ class Address:
     @classmethod
     def _catalogued(cls, name: str) -> Address | None:
         known = catalogued(name)
-        api = None if known is None else card(known).api
-        if api is None:
+        if known is None:
             return None
+        api = card(known).api
         for vendor in VENDORS:
-            if VENDORS[vendor].title == api.provider:
+            if api is not None and VENDORS[vendor].title == api.provider:
                 return cls(vendor, "", api.model)
         return None
 
@@ -74,10 +73,11 @@ class Address:
     def card(self) -> Card | None:
         """What the catalog knows of the model, here or as others name it."""
         vendor = VENDORS[self.vendor]
-        names = [self.model, self.model.removesuffix(":latest")]
-        known = (catalogued(vendor.cards.get(name, name)) for name in names if name)
-        found = next(filter(None, known), None)
-        return None if found is None else card(found)
+        for name in (self.model, self.model.removesuffix(":latest")):
+            found = catalogued(vendor.cards.get(name, name)) if name else None
+            if found is not None:
+                return card(found)
+        return None
 
     @property
     def is_reranker(self) -> bool:
@@ -92,7 +92,7 @@ class Address:
         and there is none.
         """
         kind = VENDORS[self.vendor]
-        key = next(_set(kind.key_variables), None)
+        key = _set(kind.key_variables) or None
         if key is None and not kind.free:
             wanted = " or ".join(kind.key_variables)
             raise InputError(f"{kind.title} wants a key; set {wanted} in the environment")
@@ -102,8 +102,10 @@ class Address:
     def place(self) -> str:
         """The URL that is asked."""
         kind = VENDORS[self.vendor]
-        found = self.url or next(_set(kind.url_variables), "") or kind.url
-        return (found if found.startswith(_WEB) else f"http://{found}").rstrip("/")
+        found = self.url or _set(kind.url_variables) or kind.url
+        if not found.startswith(_WEB):
+            found = f"http://{found}"
+        return found.rstrip("/")
 
     @property
     def files(self) -> str:
@@ -111,6 +113,10 @@ class Address:
         return f"{self.vendor}:{self.place}#{self.model}"
 
 
-def _set(variables: tuple[str, ...]) -> Iterator[str]:
-    """The values of those that are set."""
-    return (value for name in variables if (value := os.environ.get(name, "").strip()))
+def _set(variables: tuple[str, ...]) -> str:
+    """The value of the first that is set, "" for none."""
+    for name in variables:
+        value = os.environ.get(name, "").strip()
+        if value:
+            return value
+    return ""

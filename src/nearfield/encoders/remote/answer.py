@@ -32,8 +32,8 @@ class Got:
             self.places + other.places,
             self.values + other.values,
             self.tokens + other.tokens,
-            {**self.refused, **other.refused},
-            {**self.wrong, **other.wrong},
+            self.refused | other.refused,
+            self.wrong | other.wrong,
         )
 
 
@@ -69,13 +69,14 @@ def read_vector(found: Any, width: int | None, *, unit: bool = False) -> tuple[F
             vector = vector.astype(np.float32)
     except (TypeError, ValueError):
         return _NONE, "is no vector"
-    if vector.ndim != 1 or vector.size != (vector.size or 1 if width is None else width):
+    fits = vector.size > 0 if width is None else vector.size == width
+    if vector.ndim != 1 or not fits:
         wanted = "" if width is None else f"; wanted {width}"
         return _NONE, f"has {vector.size} dimensions{wanted}"
     if not np.isfinite(vector).all():
         return _NONE, "has NaN or infinite values"
     length = float(np.linalg.norm(vector))
-    if width != 1 and length == 0:
+    if width != 1 and length == 0:  # one number is a relevance, which may be 0
         return _NONE, "is zero"
     if unit and abs(length - 1) > UNIT:
         return _NONE, f"has length {length:.4g}; wanted 1"
@@ -84,7 +85,9 @@ def read_vector(found: Any, width: int | None, *, unit: bool = False) -> tuple[F
 
 def shared(total: int, weights: Sequence[int]) -> list[int]:
     """`total` shared out in proportion to the weights, in whole numbers that add up to it."""
+    # weights that are all 0 share equally
     ends = np.cumsum(np.asarray(weights, np.float64) + 1e-9)
+    # the sums are rounded and not the shares, so that nothing is lost or counted twice
     rounded: Integers = np.rint(ends * (total / ends[-1])).astype(np.int64)
     shares: list[int] = np.diff(rounded, prepend=0).tolist()
     return shares

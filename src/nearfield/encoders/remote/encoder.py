@@ -106,9 +106,12 @@ class RemoteEncoder(Encoder[Dense]):
         images = image_client(address)
         words = dict(client.vendor.roles)
         if words:
-            words |= {} if card is None else card.roles
-            known = [*words, *([] if images is None else [IMAGE])]
-            contract = replace(contract, prompts=dict.fromkeys(known, ""), templates={})
+            if card is not None:
+                words |= card.roles
+            prompts = dict.fromkeys(words, "")
+            if images is not None:
+                prompts[IMAGE] = ""
+            contract = replace(contract, prompts=prompts, templates={})
         elif card is None:
             warnings.warn(
                 f"{spec.name}: the catalog does not know it; texts are sent as they are, without "
@@ -132,16 +135,19 @@ class RemoteEncoder(Encoder[Dense]):
 
     def count_tokens(self, items: Sequence[str]) -> Integers:
         """(n,) tokens of each text as the vendor counts them, or estimated; an image has none."""
-        texts = ["" if is_image_url(item) else worded(item) for item in items]
+        texts = []
+        for item in items:
+            texts.append("" if is_image_url(item) else worded(item))
         return np.array(self.client.counter.count(texts), np.int64)
 
     def forecast(self, items: Sequence[Item], role: Role) -> Forecast:
         """What encoding the items would cost; those in the cache cost nothing."""
         texts = self._texts(role, items)
         missing = self._missing(texts, self._held(texts, role))
-        return sum(
-            (each.forecast for each in self._asked(role, missing)), self.client.forecast([], 0)
-        )
+        whole = self.client.forecast([], 0)
+        for each in self._asked(role, missing):
+            whole += each.forecast
+        return whole
 
     def encode_as(self, role: Role, items: Sequence[Item], *, progress: Progress = silent) -> Dense:
         """See `Encoder.encode`. `usage.tokens` are those billed for the items, now or before, each
@@ -207,13 +213,12 @@ class RemoteEncoder(Encoder[Dense]):
         prompt = self.contract.prompt(role)
         sent = [prompt + text for text in missing]
         tokens = counter.count(sent)
-        # what is only estimated may be cut by mistake
-        lost = [max(0, count - most) if counter.by else 0 for count in tokens]
-        if not vendor.cuts:
-            sent = [
-                counter.cut(text, most) if over else text
-                for text, over in zip(sent, lost, strict=True)
-            ]
+        lost = [max(0, count - most) for count in tokens]
+        if not counter.by:  # what is only estimated might be cut by mistake
+            lost = [0] * len(sent)
+        for at, over in enumerate(lost):
+            if over and not vendor.cuts:
+                sent[at] = counter.cut(sent[at], most)
         read = [min(count, most) for count in tokens]
         wanted = self._wanted_of(sent, read, self.words.get(role), list(missing.values()))
         return replace(wanted, lost=lost, prompt=counter.count([prompt])[0] if prompt else 0)
@@ -291,9 +296,8 @@ class RemoteEncoder(Encoder[Dense]):
         key = text_hash(_WORD)
         held = kept.find([key])
         if not held:
-            wanted = replace(
-                self._wanted(DOCUMENT, {_WORD: 0}), check=partial(read_vector, width=None)
-            )
+            wanted = self._wanted(DOCUMENT, {_WORD: 0})
+            wanted = replace(wanted, check=partial(read_vector, width=None))
             held = kept.fetch(wanted, [[0]], [key], lambda done: None)
         return len(held[key][0])
 

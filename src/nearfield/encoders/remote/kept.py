@@ -29,7 +29,7 @@ class Kept:
     def __init__(self, client: Client, facts: Mapping[str, str], name: str) -> None:
         self.client = client
         self.name = name
-        self.facts = {**client.identity, **facts}
+        self.facts = client.identity | dict(facts)
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, Value]:
         """What there is of the items with these keys."""
@@ -41,14 +41,10 @@ class Kept:
             except StorageError as error:
                 _do_without(error)
                 return {}
-        values = (np.frombuffer(record, np.float32) for record in found.records)
-        return dict(
-            zip(
-                [keys[at] for at in found.items],
-                zip(values, found.counts, strict=True),
-                strict=True,
-            )
-        )
+        held = {}
+        for at, record, counts in zip(found.items, found.records, found.counts, strict=True):
+            held[keys[at]] = (np.frombuffer(record, np.float32), counts)
+        return held
 
     def seconds(self, keys: Sequence[bytes]) -> float:
         """What it took to be told of the items with these keys; 0 where that is not known."""
@@ -79,7 +75,8 @@ class Kept:
                 some = [keys[place] for place in got.places]
                 pairs = zip(got.tokens, got.places, strict=True)
                 counts = np.array([(count, *wanted.beside(at)) for count, at in pairs], np.int64)
-                made.update(zip(some, zip(got.values, counts, strict=True), strict=True))
+                for key, value, own in zip(some, got.values, counts, strict=True):
+                    made[key] = (value, own)
                 try:
                     if cache is not None:
                         records = [value.tobytes() for value in got.values]

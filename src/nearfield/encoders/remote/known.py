@@ -53,13 +53,16 @@ def contract_of(spec: ModelSpec, card: Card | None) -> Contract:
         return Contract(name, spec.dim or 1, UNLIMITED, pooling="unpublished")
     contract = card.contract
     api = card.api
-    dense = card.takes_images or (card.kind in EMBEDDINGS and EMBEDDINGS[card.kind].trains_dims)
-    if not dense:
+    dense = card.kind in EMBEDDINGS and EMBEDDINGS[card.kind].trains_dims
+    if not dense and not card.takes_images:
         raise ContractError(f"{name}: is of the kind {card.kind}; wanted a model of dense vectors")
-    usual = (api.default_dim if api is not None else None) or contract.dim
+    usual = contract.dim
+    if api is not None and api.default_dim is not None:
+        usual = api.default_dim
     dim = spec.dim or usual
-    if dim > contract.dim or (dim != usual and not contract.matryoshka_dims):
-        has = f"up to {contract.dim}" if contract.matryoshka_dims else f"{usual} only"
+    has = f"up to {contract.dim}" if contract.matryoshka_dims else f"{usual} only"
+    other = dim != usual and not contract.matryoshka_dims
+    if other or dim > contract.dim:
         raise ContractError(f"{name}: {dim} dimensions were asked for; it has {has}")
     dims = tuple(each for each in contract.matryoshka_dims if each <= dim)
     known = replace(contract, kind="dense", pooling="unpublished", fusion={})

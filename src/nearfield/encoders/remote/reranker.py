@@ -49,21 +49,21 @@ class RemoteReranker(PairScorer):
         progress: Progress = silent,
     ) -> Scores:
         """The vendor's relevance scores; raises as `Client.fetch` does."""
-        texts = [
-            (queries[int(at)], worded(documents[int(of)])) for at, of in zip(*pairs, strict=True)
-        ]
-        by_key = {_key(pair): pair for pair in texts}
+        keys = []
+        texts: dict[bytes, Pair] = {}
+        for query, document in zip(*pairs, strict=True):
+            pair = queries[int(query)], worded(documents[int(document)])
+            keys.append(_key(pair))
+            texts[keys[-1]] = pair
         kept = Kept(self.client, {"kind": "relevance"}, self.name)
-        held = kept.find(list(by_key))
-        missing = {key: pair for key, pair in by_key.items() if key not in held}
+        held = kept.find(list(texts))
+        missing = [key for key in texts if key not in held]
         if missing:
-            wanted, parts = self._wanted(list(missing.values()))
+            wanted, parts = self._wanted([texts[key] for key in missing])
             log.info("%s", self.client.forecast(wanted.tokens, len(parts)))
-            held |= kept.fetch(
-                wanted, parts, list(missing), lambda done: progress(done, len(missing))
-            )
-        progress(len(texts), len(texts))
-        return np.array([held[_key(pair)][0][0] for pair in texts], np.float32)
+            held |= kept.fetch(wanted, parts, missing, lambda done: progress(done, len(missing)))
+        progress(len(keys), len(keys))
+        return np.array([held[key][0][0] for key in keys], np.float32)
 
     def _wanted(self, pairs: Sequence[Pair]) -> tuple[Wanted, list[list[int]]]:
         """How the pairs are asked for, and which of them in each request."""
@@ -73,19 +73,18 @@ class RemoteReranker(PairScorer):
         for place, (query, _) in enumerate(pairs):
             of_query.setdefault(query, []).append(place)
         counter = self.client.counter
-        queries = dict(zip(of_query, counter.count(list(of_query)), strict=True))
-        own = counter.count([document for _, document in pairs])
-        # a query counts once for each document that it is read with
-        tokens = [count + queries[query] for count, (query, _) in zip(own, pairs, strict=True)]
+        tokens = counter.count([document for _, document in pairs])
+        asked = zip(of_query.values(), counter.count(list(of_query)), strict=True)
+        parts = []
+        for places, count in asked:
+            for place in places:
+                tokens[place] += count  # once for each document that the query is read with
+            for part in self.client.parts([tokens[place] for place in places]):
+                parts.append([places[at] for at in part])
 
         def request(part: Sequence[int]) -> tuple[str, dict[str, object]]:
             return vendor.reranking(model, pairs[part[0]][0], [pairs[at][1] for at in part])
 
-        parts = [
-            [places[at] for at in part]
-            for places in of_query.values()
-            for part in self.client.parts([tokens[place] for place in places])
-        ]
         return Wanted("rerank", tokens, request, vendor.relevance, _ONE), parts
 
 

@@ -97,7 +97,8 @@ class Shortlist(Index[Dense]):
     @property
     def bytes_per_document(self) -> float:
         """Bytes that the stand-ins take for each document, besides the vectors themselves."""
-        return sum(array.nbytes for array in self._arrays().values()) / max(1, len(self))
+        taken = sum(array.nbytes for array in self._arrays().values())
+        return taken / max(1, len(self))
 
     def search(self, query: Embeddings, k: int, *, where: Mask | None = None) -> Ranking:
         """See Index.search: the k closest documents on the shortlist of each query. Raises

@@ -19,7 +19,8 @@ SEED = 0  # of the rotation, which any serves
 # of a query's values: five bits with the sign; Gao and Long find that more than four gain nothing
 MOST = 15
 SIDE = 32  # documents whose codes lie side by side: see shortlist.c
-PATTERNS = np.array([[pattern >> bit & 1 for pattern in range(16)] for bit in range(4)], np.float32)
+# (4, 16): which of four dimensions each pattern of four bits has
+PATTERNS = (np.arange(16) >> np.arange(4)[:, None] & 1).astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +49,10 @@ class Signs(Shortlist):
         vectors = cls.fitting(documents)
         dim = vectors.dim
         m = len(vectors)
+        # the Q of a Gaussian matrix is a rotation drawn evenly from all
         turns = np.random.default_rng(SEED).standard_normal((dim, dim))
         rotation = np.linalg.qr(turns)[0].astype(np.float32)
-        mean = np.zeros(dim, np.float32)
-        if m:
-            parts = [part.mean(0) * len(part) for part in sampled(vectors)]
-            seen = sum(len(part) for part in sampled(vectors))
-            mean = (np.sum(parts, axis=0) / seen).astype(np.float32)
+        mean = _mean(vectors)
         bits = np.zeros((-(-m // SIDE) * SIDE, _bytes(dim)), np.uint8)
         factors = np.empty(m, np.float32)
         offsets = np.empty(m if vectors.similarity == "euclidean" else 0, np.float32)
@@ -64,9 +62,10 @@ class Signs(Shortlist):
             turned = (part - mean) @ rotation
             bits[rows, : -(-dim // 8)] = np.packbits(turned > 0, axis=1, bitorder="little")
             factors[rows] = np.square(turned).sum(1) / np.maximum(np.abs(turned).sum(1), 1e-24)
-            if len(offsets):
+            if len(offsets):  # q.d - |d|^2 / 2 orders as -|q - d|
                 offsets[rows] = -np.square(part).sum(1) / 2
             start += len(part)
+        # (documents, bytes) to (blocks, bytes, SIDE)
         codes = np.ascontiguousarray(bits.reshape(-1, SIDE, bits.shape[1]).transpose(0, 2, 1))
         return cls(
             documents=vectors,
@@ -90,6 +89,7 @@ class Signs(Shortlist):
         }
 
     def candidates(self, query: Floats, count: int) -> Positions:
+        # the mean is not taken from queries: it adds the same to every document's product
         turned = query @ self.rotation
         step = np.abs(turned).max(1, keepdims=True) / np.float32(MOST)
         step[step == 0] = 1
@@ -125,10 +125,23 @@ class Signs(Shortlist):
         """
         fours = np.zeros((len(values), 2 * self.codes.shape[1], 4), np.float32)
         fours.reshape(len(values), -1)[:, : self.documents.dim] = values
+        # (queries, fours, 16): of each pattern of four bits, what the dimensions that it has sum up
+        # to, above the least that any pattern gives, so that a byte holds it
         tables = fours @ PATTERNS + np.maximum(-fours, 0).sum(2, keepdims=True)
+        # an entry summed up is (values . signs + sum of |values|) / 2, which the line undoes
         lowest = -step * np.abs(values).sum(1, keepdims=True)
         lines = np.concatenate([2 * step, lowest], axis=1)
         return tables.astype(np.uint8), lines.astype(np.float32)
+
+
+def _mean(vectors: Dense) -> Floats:
+    """(dim,) the mean of a sample of the vectors, zero of none."""
+    total = np.zeros(vectors.dim, np.float32)
+    seen = 0
+    for part in sampled(vectors):
+        total = total + part.mean(0) * len(part)
+        seen += len(part)
+    return (total / max(1, seen)).astype(np.float32)
 
 
 def _bytes(dim: int) -> int:

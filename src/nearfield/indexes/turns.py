@@ -39,4 +39,6 @@ def in_turns(
 
     with ThreadPoolExecutor(threads - 1) as pool:
         others = [pool.submit(work, turns()) for _ in range(threads - 1)]
-        return [work(turns()), *(other.result() for other in others)]
+        results = [work(turns())]
+        results += [other.result() for other in others]
+        return results

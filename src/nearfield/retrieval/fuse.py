@@ -35,14 +35,14 @@ def reciprocal_rank_fusion(
                 "each from the same collection and split"
             )
     found, scores = empty_top_k(len(first.query_ids), k)
-    for row in range(len(found)):
-        columns = [ranking.documents[row] for ranking in rankings]
-        ranks = np.concatenate([np.arange(1, len(column) + 1) for column in columns])
-        named = np.concatenate(columns)
-        documents, place = np.unique(named[named >= 0], return_inverse=True)
-        total = np.bincount(
-            place, weights=1 / (constant + ranks[named >= 0]), minlength=len(documents)
-        ).astype(np.float32)
+    # (n, all results): each ranking's documents beside the next one's, and their ranks
+    columns = np.concatenate([ranking.documents for ranking in rankings], axis=1)
+    ranks = np.concatenate([np.arange(ranking.documents.shape[1]) + 1 for ranking in rankings])
+    for row, named in enumerate(columns):
+        real = named >= 0
+        documents, place = np.unique(named[real], return_inverse=True)
+        shares = 1 / (constant + ranks[real])
+        total = np.bincount(place, weights=shares, minlength=len(documents)).astype(np.float32)
         order = best(total, documents, k)
         found[row, : len(order)] = documents[order]
         scores[row, : len(order)] = total[order]
@@ -50,4 +50,4 @@ def reciprocal_rank_fusion(
 
 
 def _same(a: Sequence[str], b: Sequence[str]) -> bool:
-    return a is b or (len(a) == len(b) and all(x == y for x, y in zip(a, b, strict=True)))
+    return a is b or list(a) == list(b)

@@ -111,15 +111,15 @@ class Searchable:
 
     def _hits(self, ranking: Ranking, at: int, query: str) -> list[Hit]:
         """The results of the query at `at`."""
-        places = {
-            name: {document: rank for rank, document in enumerate(part.documents[at].tolist(), 1)}
-            for name, part in ranking.parts.items()
-        }
+        found = {name: part.documents[at].tolist() for name, part in ranking.parts.items()}
         explain = self.retriever.explainer(query)
         hits = []
         for rank, (key, score) in enumerate(ranking.of(at), 1):
             position = int(ranking.documents[at, rank - 1])
-            ranks = {name: place.get(position) for name, place in places.items()}
+            ranks: dict[str, int | None] = dict.fromkeys(found)
+            for name, documents in found.items():
+                if position in documents:
+                    ranks[name] = documents.index(position) + 1
             row = self.collection.documents.slice(position, 1).to_pylist()[0]
             why = partial(explain, position)
             hits.append(Hit(rank, score, key, row["title"], row["text"], ranks, why))

@@ -14,7 +14,6 @@ from nearfield.similarity.embeddings import Array, Counts, Embeddings, chosen
 from nearfield.similarity.explained import WHOLE, Match, Names
 from nearfield.similarity.facts import FACTS, items_of, part_of, read_facts, usage_of
 from nearfield.similarity.open import kind_of
-from nearfield.store.fields import Fields
 from nearfield.types.arrays import Floats
 from nearfield.types.contract import FUSION
 from nearfield.types.usage import NOTHING_READ, Usage
@@ -62,10 +61,9 @@ class Fused(Embeddings):
 
     @classmethod
     def join(cls, parts: Sequence[Fused]) -> Fused:
-        joined = [
-            type(first).join([each.parts[name] for each in parts])
-            for name, first in parts[0].parts.items()
-        ]
+        joined = []
+        for name, first in parts[0].parts.items():
+            joined.append(type(first).join([each.parts[name] for each in parts]))
         return replace(parts[0]._with(joined), counts=None)
 
     @property
@@ -81,7 +79,8 @@ class Fused(Embeddings):
     @property
     def size_note(self) -> str:
         """The notes of the parts."""
-        return "; ".join(filter(None, (part.size_note for part in self.parts.values())))
+        notes = [part.size_note for part in self.parts.values()]
+        return "; ".join(filter(None, notes))
 
     def scores(self, documents: Fused) -> Floats:
         """The fused score, sum_p w_p s_p over the parts p: (n, m) float32.
@@ -105,18 +104,18 @@ class Fused(Embeddings):
             matches = part.explain(theirs, names)
             if part.one_vector:
                 matches = [Match(WHOLE, WHOLE, float(part.scores(theirs)[0, 0]))]
-            found += [
-                Match(match.query, match.document, weight * match.score, name) for match in matches
-            ]
+            for match in matches:
+                found.append(replace(match, score=weight * match.score, part=name))
         return found
 
     def unmet(self, documents: Fused) -> list[int] | None:
         """Those of the parts that have terms."""
-        found = [self.parts[name].unmet(documents.parts[name]) for name in self.weighted]
-        known = [terms for terms in found if terms is not None]
-        if known:
-            return [term for terms in known for term in terms]
-        return None
+        known: list[int] | None = None
+        for name in self.weighted:
+            terms = self.parts[name].unmet(documents.parts[name])
+            if terms is not None:
+                known = (known or []) + terms
+        return known
 
     def quantise(self, storage: str, *, like: Fused | None = None) -> Fused:
         """The same items with all parts stored as float32 or float16, which every kind has."""
@@ -133,11 +132,12 @@ class Fused(Embeddings):
 
     def records(self) -> list[bytes]:
         """How many bytes each part but the last takes, int64 each, and then all parts."""
-        each = zip(*(part.records() for part in self.parts.values()), strict=True)
-        return [
-            np.array([len(part) for part in item[:-1]], np.int64).tobytes() + b"".join(item)
-            for item in each
-        ]
+        by_part = [part.records() for part in self.parts.values()]
+        records = []
+        for item in zip(*by_part, strict=True):
+            sizes = np.array([len(own) for own in item[:-1]], np.int64)
+            records.append(sizes.tobytes() + b"".join(item))
+        return records
 
     def of_records(self, records: Sequence[bytes]) -> Fused:
         head = 8 * (len(self.parts) - 1)
@@ -148,8 +148,10 @@ class Fused(Embeddings):
                 split[at].append(record[start : start + size])
                 start += size
             split[-1].append(record[start:])
-        parts = zip(self.parts.values(), split, strict=True)
-        return replace(self._with(part.of_records(own) for part, own in parts), counts=None)
+        parts = []
+        for part, own in zip(self.parts.values(), split, strict=True):
+            parts.append(part.of_records(own))
+        return replace(self._with(parts), counts=None)
 
     def peaks(self) -> Floats:
         peaks: Floats = np.max([part.peaks() for part in self.parts.values()], 0)
@@ -160,15 +162,17 @@ class Fused(Embeddings):
         path = Path(path)
         facts = read_facts(path)
         parts = {}
-        for name in _part_names(facts):
+        # folders from before the parts were stated have those of `FUSION`
+        for name in facts.texts("parts", list(FUSION)):
             folder = part_of(path, name)
             kind = kind_of(folder)
             if kind is cls:
                 raise InputError(f"fuses {name!r}, which is fused itself", path=path / FACTS)
             parts[name] = kind.open(folder)
         counts = [len(part) for part in parts.values()]
-        if set(counts) != {items_of(facts)}:
-            said = f"{FACTS} says {items_of(facts)} of each part"
+        wanted = items_of(facts)
+        if set(counts) != {wanted}:
+            said = f"{FACTS} says {wanted} of each part"
             raise InputError(f"holds {', '.join(map(str, counts))} items; {said}", path=path)
         fusion = facts.object("fusion")
         unknown = sorted(set(fusion) - set(parts))
@@ -179,9 +183,3 @@ class Fused(Embeddings):
             )
         weights = {name: fusion.number(name, low=0) for name in fusion}
         return cls(parts, weights, usage_of(facts))
-
-
-def _part_names(facts: Fields) -> list[str]:
-    """The names of the parts; folders from before they were stated have those of `FUSION`."""
-    names: list[str] = facts.texts("parts", list(FUSION))
-    return names

@@ -57,12 +57,11 @@ def cached(kinds: Sequence[str] = ()) -> list[Cached]:
                 f"the cache holds no {kind!r}; wanted some of "
                 f"{', '.join(KINDS)}.{nearest(kind, KINDS)}"
             )
-    return [
-        item
-        for kind, find in KINDS.items()
-        if kind in (kinds or KINDS)
-        for item in sorted(find(), key=lambda item: -item.size)
-    ]
+    found = []
+    for kind, find in KINDS.items():
+        if kind in (kinds or KINDS):
+            found += sorted(find(), key=lambda item: -item.size)
+    return found
 
 
 def _vectors() -> Iterator[Cached]:
@@ -88,15 +87,11 @@ def _vectors_in_words(facts: Mapping[str, str]) -> str:
 
 def _collections() -> Iterator[Cached]:
     for folder in _folders(home() / "collections"):
-        manifest = next(
-            (
-                file
-                for name in ("collection.json", "pairs.json")
-                if (file := folder / name).is_file()
-            ),
-            None,
-        )
-        what = "pairs" if manifest and manifest.stem == "pairs" else "a collection"
+        what = "a collection"
+        manifest = folder / "collection.json"
+        if not manifest.is_file() and (folder / "pairs.json").is_file():
+            what = "pairs"
+            manifest = folder / "pairs.json"
         yield _folder("collections", folder, "", f"{what}, converted: {_fact(manifest, 'name')}")
 
 
@@ -149,28 +144,23 @@ KINDS: dict[str, Callable[[], Iterator[Cached]]] = {
 
 
 def _folder(kind: str, folder: Path, model: str, about: str) -> Cached:
-    about_files = [file.stat() for file in folder.rglob("*") if file.is_file()]
-    used = max((about.st_mtime for about in about_files), default=folder.stat().st_mtime)
-    return Cached(
-        kind, folder.name, model, about, folder, sum(about.st_size for about in about_files), used
-    )
+    files = [file.stat() for file in folder.rglob("*") if file.is_file()]
+    size = sum(file.st_size for file in files)
+    used = max((file.st_mtime for file in files), default=folder.stat().st_mtime)
+    return Cached(kind, folder.name, model, about, folder, size, used)
 
 
 def _folders(place: Path) -> list[Path]:
     """The finished folders in `place`: what is still being written has a leading dot."""
-    if place.is_dir():
-        return sorted(
-            path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".")
-        )
-    return []
+    return sorted(path for path in place.glob("[!.]*") if path.is_dir())
 
 
-def _fact(file: Path | None, *names: str) -> str:
+def _fact(file: Path, *names: str) -> str:
     """What the JSON file says under `names`, each within the one before; "unknown" where it says
-    nothing that can be read.
+    nothing of them, "damaged" where it cannot be read.
     """
     try:
-        found: Any = read_json(file) if file is not None else {}
+        found: Any = read_json(file)
     except InputError:
         return "damaged"
     for name in names:

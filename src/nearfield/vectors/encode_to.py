@@ -89,11 +89,9 @@ def refuse_other_folder(path: Path) -> None:
     """Raise StorageError where something else than a vector folder is at `path`, or nothing can be
     written there.
     """
-    if (
-        path.exists()
-        and not (path / "vectors.json").is_file()
-        and not (path.is_dir() and not any(path.iterdir()))
-    ):
+    ours = (path / "vectors.json").is_file()
+    empty = path.is_dir() and not any(path.iterdir())
+    if path.exists() and not ours and not empty:
         raise StorageError(
             f"{path}: exists and is not a vector folder, so that it is not replaced; "
             "give another place with --to"
@@ -103,8 +101,8 @@ def refuse_other_folder(path: Path) -> None:
 
 def _most_bytes(encoder: Encoder[Any]) -> int:
     """Of text per shard: a vector per token takes some hundred times its text's bytes."""
-    made = EMBEDDINGS[encoder.contract.kind]
-    if made.one_vector or made.has_terms:
+    kind = EMBEDDINGS[encoder.contract.kind]
+    if kind.one_vector or kind.has_terms:
         return BYTES
     return BYTES // 8
 
@@ -116,10 +114,10 @@ def _facts(encoder: Encoder[Any], request: Request, shard_rows: int) -> dict[str
         "role": request.role,
         "dim": request.dim or encoder.contract.dim,
         "dtype": request.storage,
+        "prompt": encoder.contract.prompt(request.role),
     }
-    asked |= {"prompt": encoder.contract.prompt(request.role)} | (
-        {"pool_tokens": request.pool_tokens} if request.pool_tokens else {}
-    )
+    if request.pool_tokens:
+        asked["pool_tokens"] = request.pool_tokens
     return cut | {"model": encoder.contract.name} | dict(encoder.identity or {}) | asked
 
 
@@ -128,33 +126,31 @@ def _run(
 ) -> None:
     """Confirm the parts that are done and make the others."""
     pace = Pace()
+    resumed = job.marks.copy()
     confirmed = 0
     done = 0
-    resumed = len(job.marks)
     for shard in _ahead(shards):
         start = 0
         while start < len(shard.rows):
-            before = done
-            part = shard.part(
-                start, pace.rows if confirmed == resumed else job.marks[confirmed].account.rows
-            )
-            start += len(part.rows)
-            done += len(part.rows)
-            if confirmed < resumed:
+            # the cut of what is done was chosen by the pace of then
+            again = confirmed < len(resumed)
+            part = shard.part(start, resumed[confirmed].account.rows if again else pace.rows)
+            rows = len(part.rows)
+            start += rows
+            done += rows
+            if again:
                 job.confirm(confirmed, part)
                 confirmed += 1
                 continue
+            told = _within(progress, done - rows, rows, total)
             started = time.monotonic()
-            made = maker.make(
-                part,
-                job.account.usage.items,
-                progress=_within(progress, before, len(part.rows), total),
-            )
+            made = maker.make(part, job.account.usage.items, progress=told)
             job.add(part, made)
             fresh = made.account.usage.items - made.account.cached - made.account.repeated
-            pace.took(len(part.rows), fresh, time.monotonic() - started)
+            pace.took(rows, fresh, time.monotonic() - started)
             progress(done, max(total, done) if total else 0)
-    job.confirm_end(confirmed if confirmed < resumed else len(job.marks))
+    if confirmed < len(resumed):
+        job.refuse_end()
 
 
 def _within(progress: Progress, before: int, rows: int, of: int) -> Progress:
@@ -172,7 +168,7 @@ def _ahead(shards: Iterator[Shard]) -> Iterator[Shard]:
     """The same shards, each read on another thread while the one before is encoded."""
     with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
         coming = pool.submit(next, shards, None)
-        while (shard := coming.result()) is not None:
+        while shard := coming.result():
             coming = pool.submit(next, shards, None)
             yield shard
 

@@ -49,18 +49,19 @@ def encode_each(
     that are tried alone fail and no other has been encoded.
     """
     done = Isolated(empty, np.zeros((len(texts), 3), np.int64))
-    open_parts = [(0, len(texts))] if texts else []
+    todo = [(0, len(texts))] if texts else []
     parts: list[Embeddings] = []
-    while open_parts:
-        start, end = open_parts.pop()
+    while todo:
+        start, end = todo.pop()
+        # a second try of some of the texts would count them again
+        told = progress if end - start == len(texts) else silent
         try:
-            made = encoder.encode(
-                texts[start:end], role, progress=progress if end - start == len(texts) else silent
-            )
+            made = encoder.encode(texts[start:end], role, progress=told)
         except ModelError as error:
             if end - start > 1:
+                # the first half is taken next, so that `parts` stay in the texts' order
                 middle = (start + end) // 2
-                open_parts += [(middle, end), (start, middle)]
+                todo += [(middle, end), (start, middle)]
                 continue
             done.faults[start] = str(error)
             if len(done.faults) == HOPELESS and not parts:
@@ -71,5 +72,8 @@ def encode_each(
         if made.counts is not None and len(made):
             done.counts[start:end, :2] = made.counts
             done.counts[start:end, 2] = made.usage.prompt_tokens // len(made)
-    done.made = parts[0] if len(parts) == 1 else type(empty).join([empty, *parts])
+    if len(parts) == 1:
+        done.made = parts[0]
+    else:
+        done.made = type(empty).join([empty, *parts])
     return done

@@ -160,14 +160,11 @@ class Job:
                 f"rows {first:,} to {last:,} of the input are not those that were encoded"
             )
 
-    def confirm_end(self, confirmed: int) -> None:
-        """Raise InputError where the input ended when so many of the parts that are done were
-        `confirmed`, and not all.
-        """
-        if confirmed < len(self.marks):
-            raise self._changed(
-                f"the input now ends before row {self.account.rows:,}, which was encoded"
-            )
+    def refuse_end(self) -> None:
+        """Raise InputError: the input has ended before all that was done of it."""
+        raise self._changed(
+            f"the input now ends before row {self.account.rows:,}, which was encoded"
+        )
 
     def add(self, shard: Shard, part: Part) -> None:
         """Write what was made of the next shard; when this returns it is done, and when it is
@@ -222,7 +219,7 @@ class Job:
             write_json(file, facts)
             return
         held = read_json(file)
-        differing = [key for key in {**facts, **held} if facts.get(key) != held.get(key)]
+        differing = [key for key in facts | held if facts.get(key) != held.get(key)]
         if differing:
             what = ", ".join(
                 f"{key} was {held.get(key)!r} and is {facts.get(key)!r} now" for key in differing

@@ -27,23 +27,27 @@ def write_joined(
     kept = empty.arrays()
     for name, like in kept.items():
         place = Path(name)
-        if place.name == RANGES:
+        if place.name == RANGES:  # written with the vectors that they are of
             continue
         (stage / name).parent.mkdir(parents=True, exist_ok=True)
-        parts: Iterable[Array] = _parts(shards, name)
+        parts = _parts(shards, name)
         ranges = place.with_name(RANGES).as_posix()
         if place.name == VECTORS and ranges in kept:
+            # all shards are read twice: a code means something only by the ranges of all of them
             dim = like.shape[1]
             extremes = Dense(_extremes(parts, dim), dim)
             steps = extremes.quantise("int8").ranges
             assert steps is not None
             checksums[ranges] = _write(stage / ranges, [steps], steps.shape)
-            parts = (
-                Dense(part, dim).quantise("int8", like=extremes).vectors
-                for part in _parts(shards, name)
-            )
+            parts = _codes(_parts(shards, name), extremes)
         checksums[name] = _write(stage / name, parts, (rows[name], *like.shape[1:]))
     write_checksums(stage, checksums)
+
+
+def _codes(parts: Iterator[Array], extremes: Dense) -> Iterator[Array]:
+    """The int8 codes of the parts, by the ranges of `extremes`."""
+    for part in parts:
+        yield Dense(part, extremes.dim).quantise("int8", like=extremes).vectors
 
 
 def _parts(shards: Sequence[Path], name: str) -> Iterator[Array]:
@@ -53,8 +57,10 @@ def _parts(shards: Sequence[Path], name: str) -> Iterator[Array]:
         with np.load(shard) as arrays:
             part: Array = arrays[name]
         if Path(name).name == OFFSETS:
-            part = part[1:] + end if number else part
-            end = int(part[-1]) if len(part) else end
+            if number:  # each begins with a 0, which is the end of the shard before
+                part = part[1:] + end
+            if len(part):
+                end = int(part[-1])
         yield part
 
 
@@ -76,7 +82,8 @@ def _write(path: Path, parts: Iterable[Array], shape: tuple[int, ...]) -> int:
             if not number:
                 facts = {"descr": part.dtype.str, "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(file, facts)
-            data = np.ascontiguousarray(part).data.cast("B") if part.size else b""
-            checksum = zlib.crc32(data, checksum)
-            file.write(data)
+            if part.size:  # memory of no bytes cannot be cast
+                data = np.ascontiguousarray(part).data.cast("B")
+                checksum = zlib.crc32(data, checksum)
+                file.write(data)
     return checksum

@@ -52,15 +52,13 @@ def texts_in(folder: Path) -> npt.NDArray[np.uint64] | None:
     """(n,) the first 8 bytes of the hash of each vector's text in `folder`, which tell it from
     others; None without a whole manifest.
     """
+    found = [np.empty(0, np.uint64)]
     try:
-        return np.concatenate(
-            [
-                np.empty(0, np.uint64),
-                *(short_hashes(list(part.values())) for part in _hashes(folder / FILE)),
-            ]
-        )
+        for part in _hashes(folder / FILE):
+            found.append(short_hashes(part.values()))
     except InputError:
         return None
+    return np.concatenate(found)
 
 
 def _hashes(path: Path) -> Iterator[dict[int, bytes]]:
@@ -88,18 +86,19 @@ def _hashes(path: Path) -> Iterator[dict[int, bytes]]:
         ) from error
 
 
-def short_hashes(hashes: Sequence[bytes]) -> npt.NDArray[np.uint64]:
+def short_hashes(hashes: Iterable[bytes]) -> npt.NDArray[np.uint64]:
     """(n,) the first 8 bytes of each."""
-    return np.frombuffer(b"".join(each[:8] for each in hashes), np.uint64)
+    beginnings = [known[:8] for known in hashes]
+    return np.frombuffer(b"".join(beginnings), np.uint64)
 
 
 def changed_texts(folder: Path, texts: Sequence[str]) -> list[int]:
     """The positions of those of `texts`, one for each vector, that are others than the vectors in
-    `folder` were made of.
-
-    None where the folder has no manifest, or vectors without a hash.
+    `folder` were made of; none of a folder without a manifest, nor of vectors without a hash.
     """
     if not os.path.lexists(folder / FILE):
         return []
-    made = {vector: known for part in _hashes(folder / FILE) for vector, known in part.items()}
+    made: dict[int, bytes] = {}
+    for part in _hashes(folder / FILE):
+        made |= part
     return [at for at, text in enumerate(texts) if made.get(at) not in (None, text_hash(text))]

@@ -41,57 +41,70 @@ class PartMaker:
         row that fails where the request is strict.
         """
         started = time.perf_counter()
-        self._refuse(next((row.fault for row in shard.rows if row.fault), ""))
-        distinct = {
-            key: at for at, key in enumerate(dict.fromkeys(key for key in shard.hashes if key))
-        }
+        self._refuse([row.fault for row in shard.rows if row.fault])
+        # the number of each different text, by its hash
+        distinct: dict[bytes, int] = {}
+        for row, key in zip(shard.rows, shard.hashes, strict=True):
+            if not row.fault:
+                distinct.setdefault(key, len(distinct))
         held = self._held(shard, list(distinct), progress)
-        self._refuse(next((held.faults[at] for at in sorted(held.faults)), ""))
+        self._refuse([held.faults[at] for at in sorted(held.faults)])
+        # (rows,) which text each row has, -1 for a row without one
         text = np.array([distinct.get(key, -1) for key in shard.hashes], np.int64)
-        faults = [
-            row.fault or held.faults.get(int(at), "")
-            for row, at in zip(shard.rows, text, strict=True)
-        ]
+        faults = []
+        for row, at in zip(shard.rows, text.tolist(), strict=True):
+            faults.append(row.fault or held.faults.get(at, ""))
         good = np.array([not fault for fault in faults], bool)
         counts = np.zeros((len(shard.rows), 3), np.int64)
         counts[good] = held.counts[text[good]]
         stored = held.embeddings[held.places[text[good]]].quantise(self.request.first_storage)
-        account = _account(
-            shard, faults, counts, held.cached, held.unknown, time.perf_counter() - started
+        account = _account(shard, faults, counts)
+        usage = replace(
+            account.usage,
+            seconds=time.perf_counter() - started,
+            unknown_tokens=held.unknown,
         )
+        account = replace(account, cached=held.cached, usage=usage)
         return Part(_manifest(shard, faults, counts, first), stored, account)
 
-    def _refuse(self, fault: str) -> None:
-        if fault and self.request.strict:
-            raise InputError(f"{fault} (a strict run ends at the first row that cannot be encoded)")
+    def _refuse(self, faults: list[str]) -> None:
+        """Raise InputError with the first of the faults, if any, where the request is strict."""
+        if faults and self.request.strict:
+            raise InputError(
+                f"{faults[0]} (a strict run ends at the first row that cannot be encoded)"
+            )
 
     def _held(self, shard: Shard, keys: list[bytes], progress: Progress) -> _Held:
         """The embeddings of the texts with the hashes `keys`, from the cache where they are
         there.
         """
-        texts = {
-            key: row.text
-            for key, row in zip(reversed(shard.hashes), reversed(shard.rows), strict=True)
-        }
+        texts = {}
+        for key, row in zip(shard.hashes, shard.rows, strict=True):
+            texts[key] = row.text
         found = self.remembered.find(keys)
         missing = np.setdiff1d(np.arange(len(keys)), found.items)
         started = time.perf_counter()
         fresh = self._encode([texts[keys[at]] for at in missing], progress)
         seconds = time.perf_counter() - started
-        good = np.array([at for at in range(len(missing)) if at not in fresh.faults], np.int64)
-        made = [keys[missing[at]] for at in good]
+        good = np.ones(len(missing), bool)
+        good[list(fresh.faults)] = False
+        made = [keys[at] for at in missing[good]]
         self.remembered.keep(made, fresh.made, fresh.counts[good], seconds)
         counts = np.zeros((len(keys), 3), np.int64)
-        places = np.full(len(keys), -1, np.int64)
-        counts[found.items], counts[missing] = found.counts, fresh.counts
+        counts[found.items] = found.counts
+        counts[missing] = fresh.counts
+        # the embeddings from the cache come first, and then those that were made
         ordered = np.concatenate([found.items, missing[good]])
+        places = np.full(len(keys), -1, np.int64)
         places[ordered] = np.arange(len(ordered))
-        kept = self.empty.of_records(found.records)
-        cut = self.request.cut(type(kept).join([kept, fresh.made]) if len(kept) else fresh.made)
-        faults = {int(missing[at]): why for at, why in fresh.faults.items()} | self._misfits(
-            cut, ordered
-        )
-        return _Held(cut, places, counts, faults, len(kept), fresh.unknown)
+        whole = fresh.made
+        if found.records:
+            kept = self.empty.of_records(found.records)
+            whole = type(kept).join([kept, whole])
+        cut = self.request.cut(whole)
+        faults = {int(missing[at]): why for at, why in fresh.faults.items()}
+        faults |= self._misfits(cut, ordered)
+        return _Held(cut, places, counts, faults, len(found.records), fresh.unknown)
 
     def _misfits(self, cut: Embeddings, texts: Integers) -> dict[int, str]:
         """Which of the `texts` whose embeddings these are have some that the storage type cannot
@@ -132,14 +145,8 @@ class _Held:
     unknown: int
 
 
-def _account(
-    shard: Shard,
-    faults: list[str],
-    counts: Integers,
-    cached: int,
-    unknown: int,
-    seconds: float,
-) -> Account:
+def _account(shard: Shard, faults: list[str], counts: Integers) -> Account:
+    """What became of the rows, by the fault of each ("" for none) and its (n, 3) counts."""
     failed: list[str] = []
     empty: list[str] = []
     distinct: set[bytes] = set()
@@ -154,20 +161,12 @@ def _account(
         if not row.text.strip():
             empty.append(row.key)
     good = len(shard.rows) - len(failed)
-    usage = replace(
-        Usage.counted(counts),
-        items=good,
-        seconds=seconds,
-        unknown_tokens=unknown,
-        nothing_known=nothing,
-    )
     return Account(
         rows=len(shard.rows),
         failed=len(failed),
         empty=len(empty),
-        cached=cached,
         repeated=good - len(distinct),
-        usage=usage,
+        usage=replace(Usage.counted(counts), items=good, nothing_known=nothing),
         faults=tuple(failed[:FAULTS]),
         first_empty=empty[0] if empty else "",
     )
@@ -176,7 +175,7 @@ def _account(
 def _manifest(shard: Shard, faults: list[str], counts: Integers, first: int) -> pa.Table:
     good = np.array([not fault for fault in faults], bool)
     lost = counts[:, 1]
-    state = np.where(good, np.where(lost > 0, TRUNCATED, DONE), FAILED)
+    state = np.select([~good, lost > 0], [FAILED, TRUNCATED], DONE)
     columns = {
         "row": [row.number for row in shard.rows],
         "id": [row.key for row in shard.rows],

@@ -42,9 +42,9 @@ def refuse_others_vectors(path: Path, encoder: Encoder[Any], role: str, stream: 
         raise StorageError(f"{error}, or give --restart to replace what is there") from error
     if made is not None and (made.files, made.role) != (files, role):
         name = encoder.contract.name
-        own = f"by {name} as {role}" + (
-            ", whose files have changed since" if (made.model, made.role) == (name, role) else ""
-        )
+        own = f"by {name} as {role}"
+        if (made.model, made.role) == (name, role):
+            own += ", whose files have changed since"
         raise StorageError(
             f"{path}: holds vectors by {made.model} as {made.role}, which would be "
             f"replaced by ones {own}; {UNLESS}"

@@ -70,16 +70,11 @@ def _checked(row: Row) -> tuple[Row, bytes]:
     """
     if row.fault:
         return row, b""
-    if not isinstance(row.text, str):
-        return Row(
-            row.number, row.key, "", f"row {row.number} is a {type(row.text).__name__}; wanted text"
-        ), b""
-    try:
-        return row, row.text.encode()
-    except UnicodeEncodeError:
-        return Row(
-            row.number,
-            row.key,
-            "",
-            f"row {row.number} holds half of a surrogate pair, which is not a character",
-        ), b""
+    if isinstance(row.text, str):
+        try:
+            return row, row.text.encode()
+        except UnicodeEncodeError:
+            fault = f"row {row.number} holds half of a surrogate pair, which is not a character"
+    else:
+        fault = f"row {row.number} is a {type(row.text).__name__}; wanted text"
+    return Row(row.number, row.key, "", fault), b""

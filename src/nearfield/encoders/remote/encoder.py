@@ -180,7 +180,7 @@ class RemoteEncoder(Encoder[Dense]):
             nothing_known=int((~vectors.any(1)).sum()),
             images=sum(map(is_image_url, texts)),
         )
-        warn_of_truncation(usage, self.contract, "texts", stacklevel=4)
+        warn_of_truncation(usage, self.contract, "texts")
         return Dense.under(self.contract, vectors, usage=usage, counts=counts[:, :2])
 
     def _normalise(self, vectors: Floats) -> None:

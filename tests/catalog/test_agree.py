@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nearfield.catalog.agree import contradictions, refuse_contradiction, settle
-from nearfield.catalog.card import Card, card
+from nearfield.catalog.card import Card, Weights, card
 from nearfield.encoders.load import load
 from nearfield.errors import ContractError
 from nearfield.formats.model_folder import read_model_folder
@@ -16,7 +16,8 @@ from tiny import tiny_model
 
 def tiny_card(**contract: object) -> Card:
     facts = {"dim": 32, "max_tokens": 64, "pooling": "mean"} | contract
-    return Card("tiny", "A tiny model", "someone/tiny", None, 1, Contract("tiny", **facts))  # type: ignore[arg-type]
+    contract = Contract("tiny", **facts)  # type: ignore[arg-type]
+    return Card("tiny", "A tiny model", contract, Weights("someone/tiny"))
 
 
 @pytest.mark.parametrize(

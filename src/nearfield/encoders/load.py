@@ -253,11 +253,11 @@ def known_files(name: str | Path) -> str | None:
     from nearfield.store.home import models_folder
 
     known = catalogued(str(name))
-    if known is None:
+    weights = None if known is None else card(known).weights
+    if known is None or weights is None:
         return None
     if installed(card(known), models_folder() / known):
         return model_hash(models_folder() / known)
-    published = card(known).files
-    if not published:
+    if not weights.files:
         return None
-    return files_hash({Path(file): digest for file, digest in published.items()})
+    return files_hash({Path(file): digest for file, digest in weights.files.items()})

@@ -74,18 +74,20 @@ def card_page(card: Card, *, cached: bool) -> Iterator[RenderableType]:
     """
     yield Text.assemble((card.name, "bold cyan"), f"  {card.summary}")
     what: Facts = {"kind": card.kind}
-    if card.hub is not None:
+    files = {}
+    if card.weights is not None:
         taken = weights_bytes(card)
         what |= {
-            "hub": card.hub,
-            "revision": card.revision or "the newest",
+            "hub": card.weights.hub,
+            "revision": card.weights.revision or "the newest",
             "parameters": parameters(card.parameters),
             "weights": None if taken is None else f"{size(taken)} in float32",
             "in the cache": cached,
         }
-    files = {file: f"SHA-256 {digest[:16]}…" for file, digest in card.files.items()}
-    if card.local and not files:
-        files = {"no hashes": "a download is checked against what the hub states"}
+        hashes = card.weights.files
+        files = {file: f"SHA-256 {digest[:16]}…" for file, digest in hashes.items()}
+        if not files:
+            files = {"no hashes": "a download is checked against what the hub states"}
     sections = {"": what, **_contract(card.contract, card.roles, local=card.local)}
     if card.api is not None:
         sections["API"] = _api(card.api)

@@ -16,8 +16,6 @@ from nearfield.store.fields import read_optional
 from nearfield.store.regular import open_regular
 from nearfield.types.contract import Contract
 
-# the kinds whose folders formats/model_folder.py reads
-_READ = tuple(EMBEDDINGS)
 _HUB_CACHE = re.compile(r"models--(.+)--(.+)")  # how huggingface_hub names the folder of owner/name
 
 
@@ -30,14 +28,9 @@ def contradictions(known: Card, read: Contract) -> list[str]:
     on it).
     """
     stated = known.contract
-    parts = [
-        "kind",
-        "dim",
-        "pooling",
-        "include_prompt",
-        "similarity",
-        *([] if "cosine" == read.similarity == stated.similarity else ["normalise"]),
-    ]
+    parts = ["kind", "dim", "pooling", "include_prompt", "similarity"]
+    if not "cosine" == read.similarity == stated.similarity:
+        parts.append("normalise")
     pairs: list[tuple[str, Any, Any]] = [
         (part, getattr(read, part), getattr(stated, part)) for part in parts
     ]
@@ -46,10 +39,9 @@ def contradictions(known: Card, read: Contract) -> list[str]:
     for role in sorted({*read.prompts, *stated.prompts}):
         if read.prompts.get(role) and role in stated.prompts:
             pairs.append((f"the prompt of role {role!r}", read.prompts[role], stated.prompts[role]))
-    if read.matryoshka_dims and stated.matryoshka_dims:
-        pairs.append(
-            ("matryoshka_dims", sorted(read.matryoshka_dims), sorted(stated.matryoshka_dims))
-        )
+    dims = sorted(read.matryoshka_dims), sorted(stated.matryoshka_dims)
+    if all(dims):
+        pairs.append(("matryoshka_dims", *dims))
     return [
         f"{part} is {ours!r} in the folder and {theirs!r} in the catalog"
         for part, ours, theirs in pairs
@@ -65,7 +57,7 @@ def refuse_contradiction(path: str | Path) -> None:
     else what its README.md is headed.
     """
     known, by = _called(Path(path))
-    if known is None or known.kind not in _READ:
+    if known is None or known.kind not in EMBEDDINGS:
         return
     # nothing is run
     wrong = contradictions(known, read_model_folder(path, trust_remote_code=True).contract)
@@ -85,7 +77,7 @@ def settle(known: Card, folder: Path) -> None:
     They are written to nearfield.json where the model's own files leave them out. Raises
     ContractError where the two contradict.
     """
-    if known.kind not in _READ:
+    if known.kind not in EMBEDDINGS:  # formats/model_folder.py reads no other folders
         return
     stated = known.contract
     own = ("modules.json", "nearfield.json", "1_Pooling/config.json")
@@ -98,10 +90,8 @@ def settle(known: Card, folder: Path) -> None:
         raise ContractError(
             f"these are not the files of {known.name}: {'; '.join(wrong)}. Nothing was installed"
         )
-    prompts = {
-        **{role: prompt for role, prompt in read.prompts.items() if prompt},
-        **stated.prompts,
-    }
+    prompts = {role: prompt for role, prompt in read.prompts.items() if prompt}
+    prompts |= stated.prompts
     made = replace(stated, prompts=prompts, max_tokens=read.max_tokens, normalise=read.normalise)
     write_json(folder / "nearfield.json", contract_json(made))
 
@@ -112,25 +102,23 @@ def _called(path: Path) -> tuple[Card | None, str]:
     name = None if stated is None else stated.text("name", None)
     if name:
         return _card(name), "the name in its nearfield.json"
-    absolute = path.absolute()
-    for part in (absolute, absolute.parent.parent):  # models--owner--name/snapshots/<revision>
+    folder = path.absolute()
+    named = {folder.name: folder.name}  # a folder's name, and the model's that it stands for
+    for part in (folder, folder.parent.parent):  # models--owner--name/snapshots/<revision>
         cached = _HUB_CACHE.fullmatch(part.name)
-        found = None
-        if cached or part is absolute:
-            found = _card("/".join(cached.groups()) if cached else part.name)
+        if cached:
+            named[part.name] = "/".join(cached.groups())
+    for part_name, model in named.items():
+        found = _card(model)
         if found:
-            return found, f"the folder's name, {part.name}"
+            return found, f"the folder's name, {part_name}"
     if (path / "README.md").is_file():
-        heading = re.search(r"^# +(\S+) *$", _beginning(path / "README.md"), flags=re.MULTILINE)
+        with open_regular(path / "README.md") as file:
+            beginning = file.read(1 << 16).decode("utf-8", errors="replace")
+        heading = re.search(r"^# +(\S+) *$", beginning, flags=re.MULTILINE)
         if heading:
             return _card(heading.group(1)), "the heading of its README.md"
     return None, ""
-
-
-def _beginning(file: Path) -> str:
-    """The first 64 KB of a text."""
-    with open_regular(file) as opened:
-        return opened.read(1 << 16).decode("utf-8", errors="replace")
 
 
 def _card(name: str) -> Card | None:

@@ -225,10 +225,9 @@ def _other_names() -> dict[str, str]:
     file: no TOML is parsed.
     """
     named: dict[str, str] = {}
+    line = re.compile(r'^(hub|model) = "([^"]+)"$', flags=re.MULTILINE)
     for path in sorted(CATALOG.glob("*.toml")):
-        for key, other in re.findall(
-            r'^(hub|model) = "([^"]+)"$', path.read_text(encoding="utf-8"), flags=re.MULTILINE
-        ):
+        for key, other in line.findall(path.read_text(encoding="utf-8")):
             named[other.lower()] = path.stem
             if key == "hub":
                 named.setdefault(other.rsplit("/", 1)[-1].lower(), path.stem)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +23,9 @@ class Needs:
     `languages` are ISO 639 codes, and "code" for program text. `licence` is "commercial" or a
     licence by its name. `memory` is what the weights may take, in bytes; `length` the tokens of a
     long text; `budget` dollars, for `tokens` tokens; `price` dollars per million tokens. `dim` is
-    the vectors' whole dim or a Matryoshka one. `local` says whether it runs here or
-    behind an API. Raises InputError for a
-    kind that is unknown, and a language or licence that no model of the catalog has.
+    the vectors' whole dim or a Matryoshka one. `local` says whether it runs here or behind an API.
+    Raises InputError for a kind that is unknown, and a language or licence that no model of the
+    catalog has.
     """
 
     languages: tuple[str, ...] = ()
@@ -99,15 +99,13 @@ class Fit:
 def fit(card: Card, needs: Needs) -> Fit:
     """How `card` meets `needs`, each need on its own."""
     asked = vars(needs)
-    if needs.budget is not None or needs.tokens is not None:
+    if needs.budget is not None or needs.tokens is not None:  # what so many dollars buy, or cost
         asked = asked | {"budget": (needs.budget, needs.tokens)}
-    return Fit(
-        {
-            name: check(card, asked[name])
-            for name, check in _CHECKS.items()
-            if asked[name] not in (None, ())
-        }
-    )
+    answers = {}
+    for name, check in _CHECKS.items():
+        if asked[name] not in (None, ()):
+            answers[name] = check(card, asked[name])
+    return Fit(answers)
 
 
 def weights_bytes(card: Card) -> int | None:
@@ -135,7 +133,8 @@ def dollars(amount: float) -> str:
 
 
 def _kinds(card: Card, kinds: tuple[str, ...]) -> Answer:
-    if card.kind in kinds or (card.takes_images and IMAGE_TEXT in kinds):
+    images = card.takes_images and IMAGE_TEXT in kinds
+    if images or card.kind in kinds:
         return Answer(True)
     return Answer(False, f"its embeddings are of the kind {card.kind}")
 
@@ -247,20 +246,14 @@ def _provider(card: Card) -> str:
 @functools.cache
 def _spoken() -> tuple[str, ...]:
     """The languages that models of the catalog list."""
-    return _sorted(
-        language
-        for each in cards().values()
-        for language in each.contract.terms.languages
-        if language != "*"
-    )
+    spoken: set[str] = set()
+    for each in cards().values():
+        spoken.update(each.contract.terms.languages)
+    return tuple(sorted(spoken - {"*"}))
 
 
 @functools.cache
 def _licences() -> tuple[str, ...]:
     """Those that can be asked for, in lower case."""
-    stated = (each.contract.terms.licence for each in cards().values())
-    return (COMMERCIAL, *_sorted(licence.lower() for licence in stated if licence is not None))
-
-
-def _sorted(words: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(words)))
+    stated = {(each.contract.terms.licence or "").lower() for each in cards().values()}
+    return (COMMERCIAL, *sorted(stated - {""}))

@@ -64,10 +64,10 @@ class Suggestions:
 def task_sets() -> tuple[TaskSet, ...]:
     """The sets of task_sets.toml, in their order."""
     text = files("nearfield.catalog").joinpath("task_sets.toml").read_text(encoding="utf-8")
-    return tuple(
-        TaskSet(row["name"], tuple(row["languages"]), tuple(row["tasks"]))
-        for row in tomllib.loads(text)["set"]
-    )
+    found = []
+    for row in tomllib.loads(text)["set"]:
+        found.append(TaskSet(row["name"], tuple(row["languages"]), tuple(row["tasks"])))
+    return tuple(found)
 
 
 def tasks_for(languages: Sequence[str]) -> TaskSet:
@@ -101,14 +101,14 @@ def suggest(known: Iterable[Card], needs: Needs) -> Suggestions:
             fitting.append(Candidate(card, found, have))
     ranked = [item for item in fitting if item.have >= _ENOUGH * len(tasks.tasks)]
     # a mean over other tasks would be another figure, so that only tasks of all count
-    common = tuple(
-        task
-        for task in tasks.tasks
-        if ranked and all(task in item.card.published for item in ranked)
-    )
+    shared = set(tasks.tasks if ranked else ())
+    for item in ranked:
+        shared &= set(item.card.published)
+    common = tuple(task for task in tasks.tasks if task in shared)
     rest = [item for item in fitting if item not in ranked or not common]
     rest.sort(key=lambda item: (-item.have, item.card.name))
-    candidates = sorted([*_ordered(ranked, common), *rest], key=_behind_an_api)
+    candidates = _ordered(ranked, common) + rest
+    candidates.sort(key=_behind_an_api)  # stable: within both the order stays
     return Suggestions(needs, tasks, common, tuple(candidates), out)
 
 
@@ -122,11 +122,14 @@ def _ordered(ranked: Sequence[Candidate], common: Sequence[str]) -> list[Candida
     """
     if not common:
         return []
-    scores = {item.card.name: [item.card.published[task] for task in common] for item in ranked}
-    means = {name: sum(values) / len(values) for name, values in scores.items()}
-    best = sorted(ranked, key=lambda item: (-means[item.card.name], item.card.name))
-    best.sort(key=_behind_an_api)
+    scores = {}
+    best = []
+    for item in ranked:
+        own = [item.card.published[task] for task in common]
+        scores[item.card.name] = own
+        best.append(replace(item, mean=sum(own) / len(own)))
+    best.sort(key=lambda item: (_behind_an_api(item), -(item.mean or 0.0), item.card.name))
     first = scores[best[0].card.name]
     chance = [paired_test(first, scores[item.card.name]) for item in best[1:]]
-    p = [None, *holm(chance).tolist()]
-    return [replace(item, mean=means[item.card.name], p=p[at]) for at, item in enumerate(best)]
+    others = zip(best[1:], holm(chance).tolist(), strict=True)
+    return [best[0], *(replace(item, p=p) for item, p in others)]

@@ -35,9 +35,10 @@ class Distributed(Group):
         """See Group.gather. The tensors may be of any shapes; their type is the same in all
         processes.
         """
-        forms = {
-            at: [(tensor.shape, tensor.dtype) for tensor in tensors] for at, tensors in own.items()
-        }
+        forms = {}
+        for at, tensors in own.items():
+            forms[at] = [(tensor.shape, tensor.dtype) for tensor in tensors]
+        # a process that receives has to make room of the right shape first
         everyones: list[dict[int, list[tuple[torch.Size, torch.dtype]]]] = [{}] * self.size
         gathered = []
         with _noticing():
@@ -88,9 +89,8 @@ def _sum(bucket: list[Tensor]) -> None:
     flat = torch.cat([part.reshape(-1) for part in bucket])
     with _noticing():
         dist.all_reduce(flat)
-    for part, total in zip(
-        bucket, torch.split(flat, [part.numel() for part in bucket]), strict=True
-    ):
+    totals = torch.split(flat, [part.numel() for part in bucket])
+    for part, total in zip(bucket, totals, strict=True):
         part.copy_(total.view_as(part))
 
 

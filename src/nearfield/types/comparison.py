@@ -93,15 +93,17 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """The same for a notebook, as a table with the decision below it."""
-        titles = ("system", self.measure, "group")
-        head = "".join(f"<th>{html.escape(title)}</th>" for title in titles)
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
-            for cells in ((row.name, estimated(row.estimate), row.letters) for row in self.rows)
-        )
-        below = "".join(f"<p>{html.escape(line)}</p>" for line in self._decided)
-        return f"<table><tr>{head}</tr>{rows}</table>{below}"
+        lines = [_table_line("th", "system", self.measure, "group")]
+        for row in self.rows:
+            lines.append(_table_line("td", row.name, estimated(row.estimate), row.letters))
+        below = [f"<p>{html.escape(line)}</p>" for line in self._decided]
+        return f"<table>{''.join(lines)}</table>{''.join(below)}"
 
     @property
     def _decided(self) -> tuple[str, ...]:
         return self.decision.words if self.decision else ()
+
+
+def _table_line(tag: str, *cells: str) -> str:
+    written = [f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells]
+    return f"<tr>{''.join(written)}</tr>"

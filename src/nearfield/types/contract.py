@@ -105,12 +105,10 @@ class Contract:
                     f"{self.name}: the template of role {role!r} is {template!r}; "
                     f"wanted {TASK} where the task goes"
                 )
-        unusable = [weight for weight in self.fusion.values() if not 0 <= weight < float("inf")]
-        if (
-            set(self.fusion) - set(FUSION)
-            or unusable
-            or (self.fusion and not any(self.fusion.values()))
-        ):
+        weights = self.fusion.values()
+        usable = all(0 <= weight < float("inf") for weight in weights)
+        unknown = set(self.fusion) - set(FUSION)
+        if self.fusion and (unknown or not usable or not any(weights)):
             wanted = f"weights of 0 or more for some of {', '.join(FUSION)}, one above 0 at least"
             raise ContractError(f"{self.name}: fusion is {dict(self.fusion)}; wanted {wanted}")
 
@@ -134,11 +132,13 @@ class Contract:
         of `named` that has a prompt, else a query's. Where queries alone have one, it asks for what
         answers them (BGE's), and texts are encoded as documents; not where it is a task in words.
         """
-        own = [role for role in named if role in self.prompts]
+        for role in named:
+            if role in self.prompts:
+                return role
         searching = self.prompt(QUERY) and not self.prompt(DOCUMENT)
-        if own:
-            return own[0]
-        return DOCUMENT if searching and QUERY not in self.templates else QUERY
+        if searching and QUERY not in self.templates:
+            return DOCUMENT
+        return QUERY
 
     def instructed(self, role: Role, task: str) -> Contract:
         """This contract with the prompt of `role` made from its template and `task`, in words.
@@ -151,6 +151,5 @@ class Contract:
                 f"{self.name} takes no task in words in role {role!r}; {having} "
                 "has a template for one"
             )
-        return replace(
-            self, prompts={**self.prompts, role: self.templates[role].replace(TASK, task)}
-        )
+        prompt = self.templates[role].replace(TASK, task)
+        return replace(self, prompts={**self.prompts, role: prompt})

@@ -34,9 +34,8 @@ class DataOptions:
 
     def columns(self) -> dict[str, str]:
         """Those that name a column."""
-        return {
-            name: value for name, value in self.given().items() if value and name not in READING
-        }
+        given = self.given().items()
+        return {name: value for name, value in given if value and name not in READING}
 
     def without(self) -> list[str]:
         """Those that say that there is no such column: empty ones."""
@@ -64,4 +63,6 @@ def stating(sources: Iterable[object], options: DataOptions) -> Iterator[None]:
 def stated(source: object) -> DataOptions:
     """The options that the running command was given for a source."""
     options = _STATED.get({})
-    return options.get(str(source), NONE) if options else NONE  # str() of a large list takes long
+    if not options:  # str() of a large list takes long
+        return NONE
+    return options.get(str(source), NONE)

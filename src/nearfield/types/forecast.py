@@ -22,8 +22,9 @@ class Forecast:
 
     def __add__(self, other: Forecast) -> Forecast:
         """The forecast of the work of both, by the same model."""
-        known = self.price is not None and other.price is not None
-        price = (self.price or 0.0) + (other.price or 0.0) if known else None
+        price = None
+        if self.price is not None and other.price is not None:
+            price = self.price + other.price
         return Forecast(
             self.model,
             self.items + other.items,

@@ -22,9 +22,9 @@ def score(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return UNKNOWN
     digits = f"{abs(value):.3f}"
-    return (MINUS if value < 0 and float(digits) else "") + (
-        digits[1:] if digits.startswith("0") else digits
-    )
+    # what rounds to zero has no sign
+    sign = MINUS if value < 0 and float(digits) else ""
+    return sign + digits.removeprefix("0")
 
 
 def signed(value: float) -> str:

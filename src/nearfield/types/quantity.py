@@ -19,6 +19,7 @@ _FACTORS = {
     "ti": 2**40,
 }
 _WORDS = {"thousand": "k", "million": "m", "billion": "b", "bn": "b"}
+_NUMBER = r"([0-9][0-9,_]*(?:\.[0-9]+)?|\.[0-9]+)"
 
 
 def read_size(text: str) -> int:
@@ -34,16 +35,20 @@ def read_count(text: str) -> int:
 
 
 def _read(text: str, unit: str, wanted: str) -> int:
-    found = re.fullmatch(rf"([0-9][0-9,_]*(?:\.[0-9]+)?|\.[0-9]+)\s*{unit}", text.strip().lower())
+    found = re.fullmatch(rf"{_NUMBER}\s*{unit}", text.strip().lower())
     if found is None:
         raise InputError(f"got {text!r}; wanted {wanted}")
-    word = found.group(2) or ""
-    return round(float(re.sub("[,_]", "", found.group(1))) * _FACTORS[_WORDS.get(word, word)])
+    word = found[2] or ""
+    return round(_float(found[1]) * _FACTORS[_WORDS.get(word, word)])
 
 
 def read_amount(text: str) -> float:
     """Dollars of an amount such as 5, $5 or 0.50. Raises InputError for anything else."""
-    found = re.fullmatch(r"\$?\s*([0-9][0-9,_]*(?:\.[0-9]+)?|\.[0-9]+)", text.strip())
+    found = re.fullmatch(rf"\$?\s*{_NUMBER}", text.strip())
     if found is None:
         raise InputError(f"got {text!r}; wanted dollars such as 5 or 0.50")
-    return float(re.sub("[,_]", "", found.group(1)))
+    return _float(found[1])
+
+
+def _float(number: str) -> float:
+    return float(re.sub("[,_]", "", number))

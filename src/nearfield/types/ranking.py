@@ -33,10 +33,9 @@ class Ranking:
     def of(self, query: int) -> list[tuple[str, float]]:
         """Document ids and scores of the query at this position, best first."""
         found = self.documents[query] >= 0
-        pairs = zip(
-            self.documents[query][found].tolist(), self.scores[query][found].tolist(), strict=True
-        )
-        return [(self.document_ids[document], score) for document, score in pairs]
+        documents = self.documents[query][found].tolist()
+        ids = [self.document_ids[document] for document in documents]
+        return list(zip(ids, self.scores[query][found].tolist(), strict=True))
 
     def without(self, own: Integers | None, k: int) -> Ranking:
         """The first `k` results of each query but the document `own[query]`, a position; -1 for a
@@ -47,17 +46,14 @@ class Ranking:
         if own is None:
             return self.top(k)
         found = (self.documents == own[:, None]) & (own >= 0)[:, None]
-        order = np.argsort(found, axis=1, kind="stable")[:, :k]
-        documents = np.take_along_axis(np.where(found, -1, self.documents), order, 1)
-        scores = np.take_along_axis(
-            np.where(found, -np.inf, self.scores).astype(np.float32), order, 1
-        )
-        # what was left out stands behind what was found
-        last = np.argsort(documents < 0, axis=1, kind="stable")
+        documents = np.where(found, -1, self.documents)
+        scores = np.where(found, np.float32(-np.inf), self.scores)
+        # stable, so that those that stay keep their order, and what is left out stands behind them
+        order = np.argsort(documents < 0, axis=1, kind="stable")[:, :k]
         return replace(
             self,
-            documents=np.take_along_axis(documents, last, 1),
-            scores=np.take_along_axis(scores, last, 1),
+            documents=np.take_along_axis(documents, order, 1),
+            scores=np.take_along_axis(scores, order, 1),
         )
 
     def top(self, k: int) -> Ranking:

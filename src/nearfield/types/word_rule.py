@@ -110,10 +110,9 @@ def _any_script() -> Callable[[str], list[str]]:
     """Finds the words of a folded text. Python's `\\w` knows no marks, so their set is made here,
     once.
     """
-    planes = (range(0x300, 0x1F000), range(0xE0100, 0xE01F0))
-    marks = "".join(
-        chr(code) for plane in planes for code in plane if unicodedata.category(chr(code))[0] == "M"
-    )
+    # no mark lies outside these
+    characters = map(chr, (*range(0x300, 0x1F000), *range(0xE0100, 0xE01F0)))
+    marks = "".join(mark for mark in characters if unicodedata.category(mark)[0] == "M")
     letter = rf"[^\W_{UNSPACED}]"
     run = rf"{letter}+(?:[{marks}]+{letter}*)*"
     return _finder(run, end=rf"{letter}(?![\w{marks}])", alone=rf"|(?!\W)[{UNSPACED}][{marks}]*")

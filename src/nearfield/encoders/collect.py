@@ -79,7 +79,8 @@ def collect(
     def budget(tokens: int) -> int:
         if not spread or runtime.streams == 1:
             return batch_tokens
-        return min(batch_tokens, max(_LEAST, math.ceil(tokens / runtime.streams)))
+        share = math.ceil(tokens / runtime.streams)
+        return min(batch_tokens, max(_LEAST, share))
 
     def made() -> Iterator[tuple[Positions, Embeddings]]:
         nonlocal unknown
@@ -92,6 +93,8 @@ def collect(
                 done += len(batch)
                 progress(done, count)
 
+    # the first batch says of what kind the embeddings are; dense ones are put into the whole as
+    # they come, so that no second copy of all is held
     found = made()
     first = next(found, None)
     if first is None:
@@ -142,6 +145,8 @@ def _batches(
         running = {pool.submit(runtime.run, batch): batch for batch in batches}
         try:
             for future in as_completed(running):
+                # popped, so that its vectors are let go of when they have been placed
                 yield running.pop(future), future.result()
         finally:
+            # after an error, or where the caller stops, nothing more is begun
             pool.shutdown(cancel_futures=True)

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.store.vector_cache import Found, VectorCache, text_hash
 from nearfield.types.arrays import Doubles, Integers
-from nearfield.types.progress import Progress, silent
+from nearfield.types.progress import Progress, after, silent
 from nearfield.types.role import Role
 from nearfield.types.usage import Usage
 
@@ -45,21 +46,22 @@ def encoded(
     """
     refuse_one_text(texts)
     texts = list(texts)
-    remembered = Remembered.of(encoder, role) if encoder.worth_caching else None
-    if not remembered or not remembered.cache or not all(isinstance(text, str) for text in texts):
-        started = time.perf_counter()
-        plain: Any = encoder.encode(texts, role, progress=progress)
-        if encoder.worth_caching and not plain.usage.seconds:
-            usage = replace(plain.usage, seconds=time.perf_counter() - started)
-            plain = replace(plain, usage=usage)
-        whole: Embeddings = plain
-        return whole
-    try:
-        made = _encoded(remembered, texts, progress)
-    finally:
-        remembered.close()
-    warn_of_truncation(made.usage, encoder.contract, "texts", stacklevel=3)
-    return made
+    facts = None
+    # images that are no data URLs have no hash
+    if encoder.worth_caching and all(isinstance(text, str) for text in texts):
+        facts = encoder.facts(role)
+    with closing(Remembered(facts, encoder.contract.name)) as remembered:
+        if remembered.cache is not None:
+            made = _encoded(encoder, texts, role, remembered, progress)
+            warn_of_truncation(made.usage, encoder.contract, "texts", stacklevel=3)
+            return made
+    started = time.perf_counter()
+    plain: Any = encoder.encode(texts, role, progress=progress)
+    if encoder.worth_caching and not plain.usage.seconds:
+        usage = replace(plain.usage, seconds=time.perf_counter() - started)
+        plain = replace(plain, usage=usage)
+    whole: Embeddings = plain
+    return whole
 
 
 def seconds_alone(encoder: Encoder[Any], texts: Sequence[str], role: Role) -> Doubles:
@@ -67,17 +69,14 @@ def seconds_alone(encoder: Encoder[Any], texts: Sequence[str], role: Role) -> Do
     before on this machine is not measured again. NaN for a text that a vendor has been paid for
     before it was timed: asking again would tell how fast the cache is.
     """
-    remembered = Remembered.of(encoder, role)
     keys = [text_hash(text) for text in texts]
-    try:
-        known = remembered.safely(lambda cache: cache.seconds(keys, alone=True)) or {}
+    with closing(Remembered(encoder.facts(role), encoder.contract.name)) as remembered:
+        known = remembered.seconds(keys, alone=True)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TruncationWarning)  # given for all of them together
             made = _timed(encoder, missing, role)
         remembered.safely(lambda cache: cache.add_seconds(made, alone=True))
-    finally:
-        remembered.close()
     known |= made
     return np.array([known.get(key, np.nan) for key in keys])
 
@@ -90,29 +89,29 @@ def nothing(encoder: Encoder[Any], role: Role) -> Embeddings:
     return empty
 
 
-@dataclass
 class Remembered:
-    """What the vector cache holds of an encoder's embeddings in one role.
+    """What the vector cache holds of one use of a model, which `facts` tell from all others; `name`
+    is for people.
 
-    `cache` is None where nothing is kept: the encoder's facts are not known, the cache is off, or
-    it cannot be used, of which NearfieldWarning warns.
+    `cache` is None where nothing is kept: the facts are None, the cache is off, or it cannot be
+    used, such as on a full disk. NearfieldWarning warns of that and says what is done `instead`:
+    what is made is worth more than keeping it.
     """
 
-    encoder: Encoder[Any]
-    role: Role
-    cache: VectorCache | None = None
-
-    @classmethod
-    def of(cls, encoder: Encoder[Any], role: Role) -> Remembered:
-        """Raises ContractError for a role that the encoder does not know."""
-        remembered = cls(encoder, role)
-        facts = encoder.facts(role)
+    def __init__(
+        self,
+        facts: Mapping[str, str] | None,
+        name: str,
+        *,
+        instead: str = "this run goes on without it",
+    ) -> None:
+        self.instead = instead
+        self.cache: VectorCache | None = None
         if facts is not None:
             try:
-                remembered.cache = VectorCache.open(facts, model=encoder.contract.name)
+                self.cache = VectorCache.open(facts, model=name)
             except StorageError as error:
-                remembered.do_without(error)
-        return remembered
+                self._do_without(error)
 
     def find(self, keys: Sequence[bytes]) -> Found:
         """What there is of the texts with the hashes `keys`."""
@@ -126,19 +125,24 @@ class Remembered:
         if keys:
             self.safely(lambda cache: cache.add(keys, made.records(), counts, seconds=seconds))
 
+    def seconds(self, keys: Sequence[bytes], *, alone: bool = False) -> dict[bytes, float]:
+        """The seconds that each of the texts took, where they are known; see `VectorCache`."""
+        return self.safely(lambda cache: cache.seconds(keys, alone=alone)) or {}
+
     def safely(self, use: Callable[[VectorCache], T]) -> T | None:
         """What `use` makes of the cache; None where there is none, or where it fails and is done
         without from here on.
         """
+        if self.cache is None:
+            return None
         try:
-            return None if self.cache is None else use(self.cache)
+            return use(self.cache)
         except StorageError as error:
-            self.do_without(error)
+            self._do_without(error)
             return None
 
-    def do_without(self, error: StorageError) -> None:
-        """Go on without the cache, and say so."""
-        warnings.warn(f"{error}; this run goes on without it", NearfieldWarning, stacklevel=5)
+    def _do_without(self, error: StorageError) -> None:
+        warnings.warn(f"{error}; {self.instead}", NearfieldWarning, stacklevel=5)
         self.close()
 
     def close(self) -> None:
@@ -160,26 +164,42 @@ class _Fresh:
     unknown: int = 0
 
 
-def _encoded(remembered: Remembered, texts: Sequence[str], progress: Progress) -> Embeddings:
+def _encoded(
+    encoder: Encoder[Any],
+    texts: Sequence[str],
+    role: Role,
+    remembered: Remembered,
+    progress: Progress,
+) -> Embeddings:
     keys = [text_hash(text) for text in texts]
     by_key = dict(zip(keys, texts, strict=True))
     distinct = list(by_key)
     found = remembered.find(distinct)
     missing = np.setdiff1d(np.arange(len(distinct)), found.items)
-    made = _fresh(remembered, {distinct[at]: by_key[distinct[at]] for at in missing}, progress)
+    new = {distinct[at]: by_key[distinct[at]] for at in missing}
+    made = _fresh(encoder, new, role, remembered, progress)
     parts = made.parts
     if found.records or not parts:
-        empty = nothing(remembered.encoder, remembered.role)
-        parts = [empty.of_records(found.records) if found.records else empty, *parts]
-    held: Any = parts[0] if len(parts) == 1 else type(parts[0]).join(parts)
-    # where each distinct text lies in `held`, and by that each text
+        kept = nothing(encoder, role)
+        if found.records:
+            kept = kept.of_records(found.records)
+        parts = [kept, *parts]
+    held: Any = parts[0]
+    if len(parts) > 1:
+        held = type(held).join(parts)
+    # what the cache has comes first in `held`, then what was made: where each text's lies
     row = {distinct[at]: row for row, at in enumerate([*found.items, *missing])}
     wanted = np.array([row[key] for key in keys], np.int64)
-    if not np.array_equal(wanted, np.arange(len(held))):
+    if not np.array_equal(wanted, np.arange(len(held))):  # else nothing is copied
         held = held[wanted]
     counts = np.concatenate([found.counts, made.counts])[wanted]
-    before = _seconds_before(remembered, [distinct[at] for at in found.items])
-    seconds = 0.0 if before is None else before + made.seconds
+    before = [distinct[at] for at in found.items]
+    known = remembered.seconds(before)
+    seconds = made.seconds
+    if known:  # texts without a time are taken for the mean of the others
+        seconds += sum(known.values()) * len(before) / len(known)
+    elif before:  # a part of the time would be taken for all of it
+        seconds = 0.0
     usage = replace(
         Usage.counted(counts),
         seconds=seconds,
@@ -190,7 +210,13 @@ def _encoded(remembered: Remembered, texts: Sequence[str], progress: Progress) -
     return result
 
 
-def _fresh(remembered: Remembered, texts: dict[bytes, str], progress: Progress) -> _Fresh:
+def _fresh(
+    encoder: Encoder[Any],
+    texts: dict[bytes, str],
+    role: Role,
+    remembered: Remembered,
+    progress: Progress,
+) -> _Fresh:
     """The embeddings of different texts by their hashes, made and kept piece by piece."""
     made = _Fresh([], np.zeros((len(texts), 3), np.int64))
     pace = Pace(FIRST)
@@ -199,14 +225,15 @@ def _fresh(remembered: Remembered, texts: dict[bytes, str], progress: Progress) 
     items = list(texts.values())
     while start < len(items):
         piece = slice(start, min(len(items), start + pace.rows))
-        told = _after(progress, start, len(items))
+        told = after(progress, start, len(items))
         started = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TruncationWarning)  # given once, for all texts
-            part = remembered.encoder.encode(items[piece], remembered.role, progress=told)
+            part = encoder.encode(items[piece], role, progress=told)
         seconds = part.usage.seconds or time.perf_counter() - started
         if part.counts is not None:
             made.counts[piece, :2] = part.counts
+        # every text of a role has the same prompt
         made.counts[piece, 2] = part.usage.prompt_tokens // len(part)
         remembered.keep(keys[piece], part, made.counts[piece], seconds)
         made.parts.append(part)
@@ -215,25 +242,6 @@ def _fresh(remembered: Remembered, texts: dict[bytes, str], progress: Progress) 
         pace.took(len(part), len(part), seconds)
         start = piece.stop
     return made
-
-
-def _after(progress: Progress, before: int, whole: int) -> Progress:
-    """The progress of a piece that comes after `before` of the `whole`."""
-
-    def told(done: int, total: int, note: str = "") -> None:
-        progress(before + done, whole, note)
-
-    return told
-
-
-def _seconds_before(remembered: Remembered, keys: Sequence[bytes]) -> float | None:
-    """What it took to make the texts with these hashes, those without a time taken for the mean of
-    the others; None where none has one.
-    """
-    known = remembered.safely(lambda cache: cache.seconds(keys)) or {}
-    if not known:
-        return None if keys else 0.0
-    return sum(known.values()) * len(keys) / len(known)
 
 
 def _timed(encoder: Encoder[Any], texts: dict[bytes, str], role: Role) -> dict[bytes, float]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from nearfield.errors import ContractError
 from nearfield.indexes.index import Index, allowed, ranking_of
 from nearfield.indexes.rescore import rescored
 from nearfield.indexes.scan import Rows, merged, scan
@@ -51,11 +50,7 @@ class Exact(Index[Dense]):
         infinite.
         """
         asked = self.fitting(query)
-        if asked.dim != self.documents.dim:
-            raise ContractError(
-                f"queries have {asked.dim} dimensions and documents {self.documents.dim}; "
-                "both sides need the same model and dim"
-            )
+        asked.check_space(self.documents)
         positions = allowed(where, len(self))
         stored = replace(self.documents, similarity=asked.similarity)
         found = empty_top_k(len(asked), k)

@@ -150,13 +150,17 @@ class Dense(Embeddings):
         Stored documents are decoded and the query is taken as it is, so queries are best left at
         float32.
         """
-        if self.dim != documents.dim:
-            raise ContractError(
-                f"queries have {self.dim} dimensions and documents "
-                f"{documents.dim}; both sides need the same model and dim"
-            )
+        self.check_space(documents)
         scored: Floats = similarity(self.similarity)(self.floats(), documents.floats())
         return scored
+
+    def check_space(self, documents: Dense) -> None:
+        """Raise ContractError where the dims differ."""
+        if self.dim != documents.dim:
+            raise ContractError(
+                f"queries have {self.dim} dimensions and documents {documents.dim}; "
+                "both sides need the same model and dim"
+            )
 
     def explain(self, documents: Dense, names: Names) -> list[Match]:
         """Each token of the document, in order: a mean over tokens is a sum, and so is its product
@@ -166,9 +170,10 @@ class Dense(Embeddings):
         if found is None or found[1].shape[1] != documents.dim:
             return []
         tokens, parts = found
-        query, whole = self.floats()[0], documents.floats()[0]
-        # the sum as long as the vector is
-        length = float(np.linalg.norm(whole))
+        query = self.floats()[0]
+        # the parts sum up to the document's direction: made as long as its vector is, which may be
+        # of unit length or stored otherwise
+        length = float(np.linalg.norm(documents.floats()[0]))
         scale = length / max(float(np.linalg.norm(parts.sum(0))), 1e-12)
         if self.similarity == "cosine":
             scale /= max(float(np.linalg.norm(query)) * length, 1e-12)
@@ -192,11 +197,12 @@ class Dense(Embeddings):
             return self
         whole = self.floats()
         if self.layer_norm:
-            whole = (whole - whole.mean(-1, keepdims=True)) / np.sqrt(
-                whole.var(-1, keepdims=True) + 1e-5
-            )
+            # 1e-5 as torch's layer_norm has it, which the model was trained with
+            deviation = np.sqrt(whole.var(-1, keepdims=True) + 1e-5)
+            whole = (whole - whole.mean(-1, keepdims=True)) / deviation
         cut = whole[:, :dim]
-        cut = unit(cut) if self.normalise else cut
+        if self.normalise:
+            cut = unit(cut)
         return replace(
             self,
             vectors=np.ascontiguousarray(cut.astype(self.vectors.dtype)),

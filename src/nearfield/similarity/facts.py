@@ -59,16 +59,14 @@ def read_offsets(folder: Path, items: int, values: int) -> Integers:
     """
     path = folder / OFFSETS
     offsets = read_array(path, ["int64"], (items + 1,))
-    falling = [
-        start
-        for start in range(0, items, _ROWS)
-        if (np.diff(offsets[start : start + _ROWS + 1]) < 0).any()
-    ]
-    if offsets[0] != 0 or offsets[-1] != values or falling:
-        said = (
-            f"runs from {offsets[0]:,} to "
-            f"{offsets[-1]:,}{' and back in between' if falling else ''}"
-        )
+    falls = False
+    for start in range(0, items, _ROWS):
+        if (np.diff(offsets[start : start + _ROWS + 1]) < 0).any():
+            falls = True
+    if offsets[0] != 0 or offsets[-1] != values or falls:
+        said = f"runs from {offsets[0]:,} to {offsets[-1]:,}"
+        if falls:
+            said += " and back in between"
         raise InputError(
             f"{said}; wanted offsets that rise from 0 to {values:,}, the values there are",
             path=path,

@@ -37,32 +37,25 @@ class _MaxSim(torch.autograd.Function):
         ctx: Any, query: Tensor, document: Tensor, query_offsets: list[int], offsets: list[int]
     ) -> Tensor:
         owner = _owner(query_offsets, query.device)
-        filled = owner.new_zeros(len(query_offsets) - 1, dtype=torch.bool).index_fill(
-            0, owner, True
-        )
-        scores = (
-            torch.where(filled, float("-inf"), 0.0)
-            .to(query.dtype)[:, None]
-            .repeat(1, len(offsets) - 1)
-        )
+        queries = len(query_offsets) - 1
+        documents = len(offsets) - 1
+        # of a document without tokens: -inf for a query that has some, 0 for one that has none
+        scores = query.new_zeros(queries, documents)
+        scores.index_fill_(0, owner, float("-inf"))
         longest = max((end - start for start, end in pairwise(offsets)), default=0)
+        small = torch.int16 if longest <= _SHORT else torch.int32
+        # (Q, b): which of a document's tokens is the closest to each of the queries' tokens
+        place = torch.zeros(len(query), documents, dtype=small, device=query.device)
         keep = any(ctx.needs_input_grad)
-        place = torch.zeros(
-            len(query),
-            len(offsets) - 1,
-            dtype=torch.int16 if longest <= _SHORT else torch.int32,
-            device=query.device,
-        )
-        for first, last in item_blocks(offsets, max(1, _SIMILARITIES // max(1, len(query)))):
-            near = query @ document[offsets[first] : offsets[last]].T
+        for first, last in _blocks(offsets, query):
+            start = offsets[first]
+            near = query @ document[start : offsets[last]].T
             for at in range(first, last):
-                if offsets[at] < offsets[at + 1]:
-                    closest = near[
-                        :, offsets[at] - offsets[first] : offsets[at + 1] - offsets[first]
-                    ].max(1)
-                    scores[:, at] = scores.new_zeros(len(scores)).index_add_(
-                        0, owner, closest.values
-                    )
+                own = slice(offsets[at] - start, offsets[at + 1] - start)
+                if own.start < own.stop:
+                    closest = near[:, own].max(1)
+                    sums = scores.new_zeros(queries).index_add_(0, owner, closest.values)
+                    scores[:, at] = sums
                     if keep:
                         place[:, at] = closest.indices
         ctx.offsets = offsets
@@ -72,21 +65,29 @@ class _MaxSim(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
         query, document, owner, place = ctx.saved_tensors
-        (grad,), offsets = grads, ctx.offsets
+        grad = grads[0]
+        offsets = ctx.offsets
         to_query = torch.zeros_like(query)
         to_document = torch.zeros_like(document)
-        for first, last in item_blocks(offsets, max(1, _SIMILARITIES // max(1, len(query)))):
+        for first, last in _blocks(offsets, query):
             here = [at for at in range(first, last) if offsets[at] < offsets[at + 1]]
             if not here:
                 continue
-            start = torch.tensor([offsets[at] - offsets[first] for at in here], device=query.device)
-            columns = torch.tensor(here, device=query.device)
-            spread = query.new_zeros(len(query), offsets[last] - offsets[first])
-            spread.scatter_(1, place[:, columns].long() + start, grad[:, columns][owner])
             block = slice(offsets[first], offsets[last])
+            begins = torch.tensor([offsets[at] - block.start for at in here], device=query.device)
+            columns = torch.tensor(here, device=query.device)
+            # the gradient of the block's similarities: a document's score depends on one of its
+            # tokens for each of the query's
+            spread = query.new_zeros(len(query), block.stop - block.start)
+            spread.scatter_(1, place[:, columns].long() + begins, grad[:, columns][owner])
             to_query.addmm_(spread, document[block])
             to_document[block] = spread.T @ query
         return to_query, to_document, None, None
+
+
+def _blocks(offsets: list[int], query: Tensor) -> list[tuple[int, int]]:
+    """Documents in runs whose similarities to all tokens of `query` are held at once."""
+    return item_blocks(offsets, max(1, _SIMILARITIES // max(1, len(query))))
 
 
 def _owner(offsets: list[int], device: torch.device) -> Tensor:

@@ -86,7 +86,8 @@ class MultiVector(Embeddings):
     def numbers(self) -> Floats:
         most = self.lengths.max(initial=0)
         found = np.zeros((len(self), most, self.dim), np.float32)
-        found[np.arange(most) < self.lengths[:, None]] = self.tokens.floats()
+        real = np.arange(most) < self.lengths[:, None]  # (n, most)
+        found[real] = self.tokens.floats()
         return found
 
     def scores(self, documents: MultiVector) -> Floats:
@@ -98,22 +99,28 @@ class MultiVector(Embeddings):
         """
         scored = np.full((len(self), len(documents)), -np.inf, np.float32)
         for start, end in item_blocks(documents.offsets, _BLOCK):
-            block = documents.tokens[documents.offsets[start] : documents.offsets[end]]
-            filled = np.flatnonzero(documents.lengths[start:end])
-            first = documents.offsets[start:end][filled] - documents.offsets[start]
-            for low, high in item_blocks(self.offsets, _ASKED) if len(filled) else []:
-                asked = np.flatnonzero(self.lengths[low:high])
+            block, filled, first = documents._segments(start, end)
+            if not len(filled):
+                continue
+            for low, high in item_blocks(self.offsets, _ASKED):
+                tokens, asked, begins = self._segments(low, high)
                 if len(asked):
-                    near = self.tokens[self.offsets[low] : self.offsets[high]].scores(block)
+                    near = tokens.scores(block)
                     closest = np.maximum.reduceat(near, first, axis=1)
-                    sums = np.add.reduceat(
-                        closest, self.offsets[low:high][asked] - self.offsets[low], axis=0
-                    )
+                    sums = np.add.reduceat(closest, begins, axis=0)
                     scored[np.ix_(low + asked, start + filled)] = sums
         scored[self.lengths == 0] = 0.0
         if self.average:
             scored /= np.maximum(self.lengths, 1)[:, None]
         return scored
+
+    def _segments(self, start: int, end: int) -> tuple[Dense, Integers, Integers]:
+        """The tokens of the items from `start` to `end`, which of these items have any, and where
+        the tokens of each of those begin: `reduceat` takes no empty segment for one.
+        """
+        offsets = self.offsets[start : end + 1]
+        filled = np.flatnonzero(np.diff(offsets))
+        return self.tokens[offsets[0] : offsets[-1]], filled, offsets[filled] - offsets[0]
 
     def explain(self, documents: MultiVector, names: Names) -> list[Match]:
         """For each token of the one query, in order, the closest of the document's tokens (the
@@ -206,6 +213,7 @@ def _fewer(tokens: Dense, factor: int, keep: int) -> Floats:
     if clusters >= len(rest):
         return vectors
     units = rest / np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-12)
+    # scipy takes the distance of each pair once; rounding may leave the range of a cosine
     apart = (1 - units @ units.T).clip(0, 2)[np.triu_indices(len(rest), 1)]
     labels = fcluster(linkage(apart, method="ward"), t=clusters, criterion="maxclust")
     means = np.stack([rest[labels == label].mean(0) for label in np.unique(labels)])

@@ -15,8 +15,10 @@ def segments(offsets: Integers, chosen: Integers) -> tuple[Integers, Integers]:
     that they have then.
     """
     lengths = np.diff(offsets)[chosen]
-    new = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return np.repeat(offsets[:-1][chosen] - new[:-1], lengths) + np.arange(new[-1]), new
+    new = joined_offsets([lengths])
+    # how far each segment's values lie from where they will be
+    apart = np.repeat(offsets[:-1][chosen] - new[:-1], lengths)
+    return apart + np.arange(new[-1]), new
 
 
 def joined_offsets(lengths: Sequence[Integers]) -> Integers:

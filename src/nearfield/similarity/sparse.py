@@ -166,9 +166,10 @@ class Sparse(Embeddings):
         if not (self.active > terms).any():
             return self
         row = np.repeat(np.arange(len(self)), self.active)
+        # row by row, the heaviest first; the last key counts first
         order = np.lexsort((self.terms, -np.abs(self.weights.astype(np.float32)), row))
         rank = np.arange(len(order)) - self.offsets[row]  # rows keep their places under this order
-        kept = np.sort(order[rank < terms])
+        kept = np.sort(order[rank < terms])  # terms rise within a row
         offsets = np.concatenate([[0], np.cumsum(np.minimum(self.active, terms))])
         return replace(self, weights=self.weights[kept], terms=self.terms[kept], offsets=offsets)
 
@@ -195,12 +196,10 @@ class Sparse(Embeddings):
         terms = sorted(products, key=lambda term: (-products[term], term))
         lengths = 1.0
         if self.similarity == "cosine":
-            sizes = [float(np.linalg.norm([*row.values()])) for row in (asked, given)]
-            lengths = max(sizes[0] * sizes[1], 1e-12)
-        return [
-            Match(name, name, products[term] / lengths)
-            for term, name in zip(terms, names.terms(terms), strict=True)
-        ]
+            length = np.linalg.norm([*asked.values()]) * np.linalg.norm([*given.values()])
+            lengths = max(float(length), 1e-12)
+        called = zip(names.terms(terms), terms, strict=True)
+        return [Match(name, name, products[term] / lengths) for name, term in called]
 
     def unmet(self, documents: Sparse) -> list[int]:
         """The terms of the one query that the one document lacks, the heaviest first."""
@@ -227,9 +226,13 @@ class Sparse(Embeddings):
         return [weights[item].tobytes() + self.terms[item].tobytes() for item in items]
 
     def of_records(self, records: Sequence[bytes]) -> Sparse:
+        # a weight and a term take four bytes each
         halves = [len(record) // 2 for record in records]
-        weights = [record[:half] for record, half in zip(records, halves, strict=True)]
-        terms = [record[half:] for record, half in zip(records, halves, strict=True)]
+        weights = []
+        terms = []
+        for record, half in zip(records, halves, strict=True):
+            weights.append(record[:half])
+            terms.append(record[half:])
         return replace(
             self,
             weights=np.frombuffer(bytearray().join(weights), np.float32),
@@ -269,13 +272,15 @@ class Sparse(Embeddings):
         """
         begins = np.zeros(_LOOKED_AT + 1, bool)
         for start in range(0, len(self.terms), _LOOKED_AT):
-            block = self.terms[max(0, start - 1) : start + _LOOKED_AT]
+            # with the last term of the block before, which the first is compared with
             first = max(0, start - 1)
-            if block.min() < 0 or block.max() >= self.dim:
-                bad = int(block.min() if block.min() < 0 else block.max())
-                raise InputError(
-                    f"holds term {bad}; wanted terms from 0 to {self.dim - 1}", path=path
-                )
+            block = self.terms[first : start + _LOOKED_AT]
+            for bad in (int(block.min()), int(block.max())):
+                if not 0 <= bad < self.dim:
+                    raise InputError(
+                        f"holds term {bad}; wanted terms from 0 to {self.dim - 1}", path=path
+                    )
+            # a term may be smaller than the one before it where a row begins
             low, high = np.searchsorted(self.offsets, [first, first + len(block)])
             begins[:] = False
             begins[self.offsets[low:high] - first] = True

@@ -50,25 +50,32 @@ def stored_size(folder: Path) -> StoredSize:
     """
     facts = read_facts(folder)
     items = items_of(facts)
-    arrays = {
-        file.relative_to(folder): read_header(file)
-        for file in folder.rglob("*.npy")
-        if file.name != RANGES and not file.parent.name.startswith("index-")
-    }
-    # the first of n + 1 offsets belongs to no item
-    firsts = 8 * sum(file.name == OFFSETS for file in arrays)
-    size = sum(array.nbytes for array in arrays.values()) - firsts
-    vectors = {file: array for file, array in arrays.items() if file.name == VECTORS}
-    terms = [array.shape[0] for file, array in arrays.items() if file.name == "terms.npy"]
-    tokens = [array.shape[0] for file, array in vectors.items() if file.parent.name == TOKENS]
+    size = 0
+    whole = False
+    terms: int | None = None
+    tokens: int | None = None
+    for file in folder.rglob("*.npy"):
+        # neither the ranges of all items' codes nor an index is any item's
+        if file.name == RANGES or file.parent.name.startswith("index-"):
+            continue
+        array = read_header(file)
+        size += array.nbytes
+        if file.name == OFFSETS:
+            size -= 8  # the first of n + 1 offsets belongs to no item
+        elif file.name == "terms.npy":
+            terms = (terms or 0) + array.shape[0]
+        elif file.name == VECTORS and file.parent.name == TOKENS:
+            tokens = (tokens or 0) + array.shape[0]
+        elif file.name == VECTORS:
+            whole = True
     return StoredSize(
         facts.text("kind", "dense"),
         items,
         _dim(folder),
         size / max(1, items),
-        whole=len(vectors) > len(tokens),
-        terms_per_item=sum(terms) / max(1, items) if terms else None,
-        tokens_per_item=sum(tokens) / max(1, items) if tokens else None,
+        whole=whole,
+        terms_per_item=None if terms is None else terms / max(1, items),
+        tokens_per_item=None if tokens is None else tokens / max(1, items),
     )
 
 

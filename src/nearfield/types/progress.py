@@ -38,6 +38,11 @@ def no_rows(row: Mapping[str, Any]) -> None:
     """Rows that nobody takes."""
 
 
+def after(progress: Progress, before: int, whole: int) -> Progress:
+    """The progress of a piece that comes after `before` of the `whole`."""
+    return lambda done, total, note="": progress(before + done, whole, note)
+
+
 def part_of(progress: Progress, number: int, parts: int, title: str = "") -> Progress:
     """The progress of one of several equal parts, which `title` says before its notes."""
     return lambda done, total, note="": progress(

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
@@ -68,21 +69,19 @@ def encode_to(
         refuse_others_vectors(path, encoder, request.role, stream)
     empty = nothing(encoder, request.role)
     request.check(encoder.contract, empty)
-    remembered = Remembered(encoder, request.role)
-    if cache and encoder.worth_caching:
-        remembered = Remembered.of(encoder, request.role)
-    maker = PartMaker(remembered, request, empty=empty)
-    facts = _facts(encoder, request, shard_rows)
+    use = encoder.facts(request.role) if cache and encoder.worth_caching else None
     shards = cut_shards(stream.rows(), most_rows=shard_rows, most_bytes=_most_bytes(encoder))
-    try:
-        with Job.opened(path, facts, replace=replace) as job:
-            _run(job, shards, maker, progress, stream.total() or 0)
-            _refuse_nothing(job, stream)
-            _warn(job.account, encoder)
-            _finish(job, encoder, request, request.stored(empty))
-            return job.account
-    finally:
-        remembered.close()
+    facts = _facts(encoder, request, shard_rows)
+    with (
+        closing(Remembered(use, encoder.contract.name)) as remembered,
+        Job.opened(path, facts, replace=replace) as job,
+    ):
+        maker = PartMaker(encoder, remembered, request, empty=empty)
+        _run(job, shards, maker, progress, stream.total() or 0)
+        _refuse_nothing(job, stream)
+        _warn(job.account, encoder)
+        _finish(job, encoder, request, request.stored(empty))
+        return job.account
 
 
 def refuse_other_folder(path: Path) -> None:

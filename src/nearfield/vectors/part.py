@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from nearfield.encoders.encoded import Remembered
+from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, TruncationWarning
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.arrays import Integers
@@ -29,7 +31,15 @@ class PartMaker:
     `empty` is the embeddings of no text, as the encoder makes them.
     """
 
-    def __init__(self, remembered: Remembered, request: Request, *, empty: Embeddings) -> None:
+    def __init__(
+        self,
+        encoder: Encoder[Any],
+        remembered: Remembered,
+        request: Request,
+        *,
+        empty: Embeddings,
+    ) -> None:
+        self.encoder = encoder
         self.remembered = remembered
         self.request = request
         self.empty = empty
@@ -120,7 +130,7 @@ class PartMaker:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TruncationWarning)  # given once, for the whole run
             return encode_each(
-                self.remembered.encoder,
+                self.encoder,
                 texts,
                 self.request.role,
                 empty=self.empty,

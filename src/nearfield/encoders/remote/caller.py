@@ -74,8 +74,10 @@ class Caller:
             said = self.vendor.without_key(said)
             if reply is not None and reply.status in REFUSED:
                 raise Refused(self.vendor.without_key(message(reply.body)))
-            passes = reply is None or (reply.status in PASSING and _NO_MONEY not in said)
-            if not passes or attempt == ATTEMPTS:
+            hopeless = False
+            if reply is not None:
+                hopeless = reply.status not in PASSING or _NO_MONEY in said
+            if hopeless or attempt == ATTEMPTS:
                 request = f", request {reply.request}" if reply and reply.request else ""
                 tried = f" (tried {attempt} times)" if attempt > 1 else ""
                 raise VendorError(f"{self.name}{request}: {said}{tried}{self._hint(reply)}")
@@ -91,6 +93,7 @@ class Caller:
         """Wait until the rates let a request of so many tokens go."""
         with self._lock:
             start = max(time.monotonic(), self._free)
+            # the rate that is used up first says when the next one may go
             self._free = start + 60 * max(1 / self.requests, tokens / self.tokens)
         self._sleep(start - time.monotonic())
 
@@ -166,10 +169,12 @@ def retry_after(stated: str | None) -> float | None:
 def _rate(variable: str, usual: float | None) -> float:
     """The rate per minute that the environment states, else the vendor's usual one."""
     stated = os.environ.get(variable)
+    if not stated:
+        return usual or float("inf")
     try:
-        rate = float(stated) if stated else usual or float("inf")
+        rate = float(stated)
     except ValueError:
         rate = -1.0
-    if not rate > 0:
+    if not rate > 0:  # NaN is not, either
         raise InputError(f"{variable} is {stated!r}; wanted a number per minute")
     return rate

@@ -129,15 +129,15 @@ class Client:
         that keep the limits.
         """
         most = self.limits.tokens or float("inf")
-        if not self.counted_by:
+        if not self.counted_by:  # the vendor may count more than is estimated
             most /= MARGIN
         largest = self.limits.size or float("inf")
         part: list[int] = []
         held = heavy = 0
         for place, count in enumerate(tokens):
             size = sizes[place] if sizes else 0
-            over = held + count > most or heavy + size > largest
-            if part and (len(part) == self.limits.items or over):
+            full = len(part) == self.limits.items
+            if part and (full or held + count > most or heavy + size > largest):
                 yield part
                 part = []
                 held = heavy = 0
@@ -182,6 +182,7 @@ class Client:
 
     def _answer(self, wanted: Wanted, part: Sequence[int], state: _State) -> Got:
         """What the vendor says of the items of a part, which is halved where it is refused."""
+        # what answering may take, by which the bill is shared out and the rates are kept
         counted = [wanted.tokens[place] + wanted.written for place in part]
         started = time.monotonic()
 
@@ -196,7 +197,8 @@ class Client:
 
         def lost() -> None:
             account(0, LOST, None, guessed=True)
-            # it may have been billed: against the limit it counts, and what is asked again with it
+            # it may have been billed, which nobody will say: it counts against the limit, and has
+            # to be affordable once more before it is asked again
             again = self.forecast([wanted.tokens[at] for at in part], 1, wanted.written)
             self.budget.pay(again.price)
             self.budget.afford([again])
@@ -215,7 +217,9 @@ class Client:
         return got
 
     def _halved(self, wanted: Wanted, part: Sequence[int], state: _State, said: str) -> Got:
-        """What the vendor says of each half of a part that it refused as a whole."""
+        """What the vendor says of each half of a part that it refused as a whole: one bad item must
+        not cost the answers for the others.
+        """
         if len(part) > 1:
             half = len(part) // 2
             first = self._answer(wanted, part[:half], state)
@@ -240,8 +244,10 @@ class Client:
         """The items that an answer holds, each of which must be what was wanted."""
         try:
             found = wanted.read(reply.body)
-            stray = set(found) - set(range(len(part)))
-            if stray or (wanted.in_order and len(found) != len(part)):
+            fits = set(found) <= set(range(len(part)))
+            if wanted.in_order and len(found) != len(part):
+                fits = False  # one that is missing would shift all behind it
+            if not fits:
                 raise ValueError(f"{len(found)} answers for {len(part)} items")
         except _OTHER_SHAPE as error:
             said = f"is in an answer of another shape: {first_line(error)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -32,7 +32,7 @@ from nearfield.types.contract import Contract
 from nearfield.types.figures import worded
 from nearfield.types.forecast import Forecast
 from nearfield.types.item import Item, is_image_url
-from nearfield.types.progress import Progress, silent
+from nearfield.types.progress import Progress, after, silent
 from nearfield.types.role import DOCUMENT, IMAGE, QUERY, Role
 from nearfield.types.usage import Usage
 
@@ -162,7 +162,7 @@ class RemoteEncoder(Encoder[Dense]):
         self.client.budget.afford([each.forecast for each in asked])
         done = 0
         for each in asked:
-            told = _beyond(progress, done, len(missing))
+            told = after(progress, done, len(missing))
             kept = self._kept(role, each.client)
             held |= kept.fetch(each.wanted, each.parts, each.keys, told)
             done += len(each.keys)
@@ -298,13 +298,8 @@ class RemoteEncoder(Encoder[Dense]):
         if not held:
             wanted = self._wanted(DOCUMENT, {_WORD: 0})
             wanted = replace(wanted, check=partial(read_vector, width=None))
-            held = kept.fetch(wanted, [[0]], [key], lambda done: None)
+            held = kept.fetch(wanted, [[0]], [key], silent)
         return len(held[key][0])
-
-
-def _beyond(progress: Progress, done: int, total: int) -> Callable[[int], None]:
-    """Tells of what is done beyond what was done before."""
-    return lambda more: progress(done + more, total)
 
 
 def _key(item: str) -> bytes:

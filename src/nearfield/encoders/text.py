@@ -121,8 +121,10 @@ class TextEncoder(Encoder[E]):
         written to since it was opened.
         """
         ran = self.runtime.identity
-        files = None if ran is None else self._opened.hash
-        if ran is None or files is None:
+        if ran is None:
+            return None
+        files = self._opened.hash
+        if files is None:
             return None
         own = {"files": files} | ran
         if self.folder.adapters:

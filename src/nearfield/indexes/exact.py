@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -67,14 +66,16 @@ class Exact(Index[Dense]):
         """(n, up to `most`) the positions of the best documents, of those at `positions` alone
         where they are given: some of these are copied at a time, never all.
         """
-        ways: dict[str, Any] = {"kernels": dense_kernels(stored), "block": self.block}
+        by = dense_kernels(stored)
         if positions is None:
-            return scan(query, stored, min(most, len(stored)), **ways)[0]
+            k = min(most, len(stored))
+            return scan(query, stored, k, kernels=by, block=self.block)[0]
         parts = []
         for start in range(0, len(positions), PIECE):
             some = positions[start : start + PIECE]
-            found, scores = scan(query, stored[some], min(most, len(some)), names=some, **ways)
-            parts.append((np.append(some, -1)[found], scores))
+            k = min(most, len(some))
+            found, scores = scan(query, stored[some], k, kernels=by, block=self.block, names=some)
+            parts.append((np.append(some, -1)[found], scores))  # -1, for none, stays -1
         return merged(parts, most)[0]
 
 

@@ -14,6 +14,7 @@ from nearfield.indexes.exact import chosen_kernels
 from nearfield.indexes.shortlist import Shapes, Shortlist, comparable, listed_by_numpy, sampled
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.storages import INT8
 from nearfield.types.arrays import Floats, Positions
 
 STEP = 32  # bytes that the kernel reads at once: codes are made up to whole steps
@@ -50,7 +51,6 @@ class Funnel(Shortlist):
         """
         vectors = cls.fitting(documents)
         dim = vectors.dim
-        similarity = vectors.similarity
         if kept is None:
             kept = _part(dim, 4)
         if not 0 < kept <= dim:
@@ -60,17 +60,16 @@ class Funnel(Shortlist):
         basis = np.eye(dim, kept, dtype=np.float32)
         ranges = np.ones((2, kept), np.float32)
         if turn and len(vectors):
-            moments = sum(part.T @ part for part in sampled(vectors))
-            basis = np.ascontiguousarray(np.linalg.eigh(moments)[1][:, ::-1][:, :kept], np.float32)
+            basis = _longest(vectors, kept)
         if len(vectors):
-            ranges = _ranges(part @ basis for part in sampled(vectors))
+            ranges = _ranges(vectors, basis)
         codes = np.zeros((len(vectors), -(-kept // STEP) * STEP), np.uint8)
         offsets = np.zeros(len(vectors), np.float32)
         start = 0
         for part in comparable(vectors):
             rows = slice(start, start + len(part))
-            codes[rows, :kept] = np.clip(np.rint((part @ basis - ranges[0]) / ranges[1]), 0, 255)
-            if similarity == "euclidean":  # q.d - |d|^2 / 2 orders as -|q - d|
+            codes[rows, :kept] = INT8.encode(part @ basis, ranges)
+            if vectors.similarity == "euclidean":  # q.d - |d|^2 / 2 orders as -|q - d|
                 offsets[rows] = -np.square(part).sum(1) / 2
             start += len(part)
         return cls(documents=vectors, codes=codes, ranges=ranges, basis=basis, offsets=offsets)
@@ -92,7 +91,8 @@ class Funnel(Shortlist):
         }
 
     def candidates(self, query: Floats, count: int) -> Positions:
-        # the part of the codes' least values is the same for every document
+        # a dimension is its least value plus its code's steps: what the least values add to a
+        # product is the same for every document, and left out
         weights = (query @ self.basis) * self.ranges[1]
         scales = np.abs(weights).max(1) / np.float32(MOST)
         scales[scales == 0] = 1
@@ -118,9 +118,17 @@ def _part(dim: int, by: int) -> int:
     return min(dim, -(-dim // (by * STEP)) * STEP)
 
 
-def _ranges(parts: Iterator[Floats]) -> Floats:
-    """The least value and the step of 255 equal ones, for each dimension of the rows: (2, dim)."""
-    bounds = [(part.min(0), part.max(0)) for part in parts]
-    low = np.min([low for low, _ in bounds], axis=0)
-    high = np.max([high for _, high in bounds], axis=0)
-    return np.stack([low, np.maximum((high - low) / 255, 1e-12)]).astype(np.float32)
+def _longest(vectors: Dense, kept: int) -> Floats:
+    """(dim, kept) the directions in which a sample of the vectors is longest, the longest first."""
+    moments = sum(part.T @ part for part in sampled(vectors))
+    directions = np.linalg.eigh(moments)[1][:, ::-1]  # eigh has the shortest first
+    return np.ascontiguousarray(directions[:, :kept], np.float32)
+
+
+def _ranges(vectors: Dense, basis: Floats) -> Floats:
+    """The least value and the step of each dimension of turned vectors, by a sample: (2, kept)."""
+    extremes = []
+    for part in sampled(vectors):
+        turned = part @ basis
+        extremes += [turned.min(0), turned.max(0)]
+    return INT8.ranges(np.stack(extremes))

@@ -45,21 +45,19 @@ def rerank(
             )
     head = ranking.documents[:, :depth]
     read = head >= 0
-    query, _ = np.nonzero(read)
+    pairs = np.nonzero(read)[0], head[read]
     given = np.full(head.shape, -np.inf, np.float32)
-    given[read] = scorer.score_at(
-        query_texts, document_texts, (query, head[read]), progress=progress
-    )
+    given[read] = scorer.score_at(query_texts, document_texts, pairs, progress=progress)
     order = np.argsort(-given, axis=1, kind="stable")
     documents = ranking.documents.copy()
     scores = ranking.scores.copy()
     documents[:, :depth] = np.take_along_axis(head, order, 1)
     scores[:, :depth] = np.take_along_axis(given, order, 1)
     behind = documents[:, depth:] >= 0
-    lowest = scores
-    if scores.shape[1]:
-        lowest = np.take_along_axis(scores, np.maximum(read.sum(1) - 1, 0)[:, None], 1)
-    scores[:, depth:] = np.where(
-        behind, lowest - 1 - np.arange(behind.shape[1], dtype=np.float32), -np.inf
-    )
+    if behind.size:
+        # (n, 1) the lowest score that the judge gave, from which those behind count down
+        last = np.maximum(read.sum(1) - 1, 0)
+        lowest = np.take_along_axis(scores, last[:, None], 1)
+        down = lowest - 1 - np.arange(behind.shape[1], dtype=np.float32)
+        scores[:, depth:] = np.where(behind, down, -np.inf)
     return replace(ranking, documents=documents, scores=scores)

@@ -153,17 +153,19 @@ def index(
     """
     _check(model, plan, vectors)
     folder = None
-    home = None
     if vectors is not None:
         folder = VectorFolder.of(vectors, None if model is None else str(model))
         model = folder.model
-    if path is not None:
-        home = Path(path)
+    if model is None:
+        model = DEFAULT
+    home = None if path is None else Path(path)
     collection = open_collection(documents)
+    texts = collection.document_texts
     stages = []
     if model != BM25:
+        # the vectors' fit with the documents is told before a model is opened, which takes seconds
         stored = None if folder is None else folder.documents(collection)
-        name, encoder = _opened(DEFAULT if model is None else model, collection, load)
+        name, encoder = _opened(model, collection, load)
         if folder is not None:
             folder.check(encoder)
         refuse_kind(plan.index, encoder.contract.kind)
@@ -171,18 +173,16 @@ def index(
             vectors = home / "vectors"
             stored = _kept_vectors(vectors, collection, encoder, name, bars)
         if stored is None:
-            texts = collection.document_texts
             afford([encoder], {DOCUMENT: texts})
             with bars(f"encoding with {name}") as progress:
                 stored = encoded(encoder, texts, DOCUMENT, progress=progress)
         made = indexed(stored, plan.index, k=plan.reach, recall=plan.recall, folder=vectors)
         stages.append(FirstStage(name, encoder, made, stored))
     if plan.fuse or model == BM25:
-        stages.append(bm25(collection.document_texts))
+        stages.append(bm25(texts))
     if home is not None:  # last, as vectors that may not be replaced are an error
         _keep(collection, home / "documents")
     ids = collection.document_ids
-    texts = collection.document_texts
     retriever = Retriever(ids, texts, stages, rerank=plan.rerank, depth=plan.depth)
     return Searchable(collection, retriever)
 

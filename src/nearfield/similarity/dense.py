@@ -13,7 +13,6 @@ from nearfield.errors import ContractError, ModelError
 from nearfield.similarity.embeddings import (
     RANGES,
     VECTORS,
-    Array,
     Counts,
     Embeddings,
     chosen,
@@ -23,7 +22,7 @@ from nearfield.similarity.facts import items_of, read_facts, usage_of
 from nearfield.similarity.functions import FUNCTIONS, similarity, unit
 from nearfield.similarity.storages import STORAGES, finite
 from nearfield.store.array import check_finite, map_array, read_array
-from nearfield.types.arrays import Floats
+from nearfield.types.arrays import Array, Floats
 from nearfield.types.contract import Contract
 from nearfield.types.usage import NOTHING_READ, Usage
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import ContractError, nearest
 from nearfield.similarity.explained import Match, Names
@@ -17,13 +16,12 @@ from nearfield.similarity.facts import FACTS, write_checksums
 from nearfield.similarity.facts import OFFSETS as OFFSETS
 from nearfield.store.array import checksum
 from nearfield.store.atomic import staged_folder, write_json
-from nearfield.types.arrays import Floats, Integers
+from nearfield.types.arrays import Array, Floats, Integers
 from nearfield.types.usage import Usage
 
 if TYPE_CHECKING:
     from nearfield.similarity.dense import Dense
 
-Array = npt.NDArray[Any]
 Counts = Integers | None
 VECTORS, RANGES, IDS = "vectors.npy", "ranges.npy", "ids.jsonl"
 """The names of the files with one vector per row, with the ranges of its codes, and with the ids,

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from nearfield.errors import InputError
-from nearfield.similarity.embeddings import Array, Counts, Embeddings, chosen
+from nearfield.similarity.embeddings import Counts, Embeddings, chosen
 from nearfield.similarity.explained import WHOLE, Match, Names
 from nearfield.similarity.facts import FACTS, items_of, part_of, read_facts, usage_of
 from nearfield.similarity.open import kind_of
-from nearfield.types.arrays import Floats
+from nearfield.types.arrays import Array, Floats
 from nearfield.types.contract import FUSION
 from nearfield.types.usage import NOTHING_READ, Usage
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from nearfield.errors import ContractError
 from nearfield.similarity.dense import Dense
-from nearfield.similarity.embeddings import OFFSETS, Array, Counts, Embeddings, chosen
+from nearfield.similarity.embeddings import OFFSETS, Counts, Embeddings, chosen
 from nearfield.similarity.explained import Match, Names
 from nearfield.similarity.facts import items_of, part_of, read_facts, read_offsets, usage_of
 from nearfield.similarity.offsets import item_blocks, joined_offsets, largest, segments, slices
-from nearfield.types.arrays import Floats, Integers
+from nearfield.types.arrays import Array, Floats, Integers
 from nearfield.types.usage import NOTHING_READ, Usage
 
 TOKENS = "tokens"

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError, nearest
-from nearfield.similarity.embeddings import OFFSETS, Array, Counts, Embeddings, chosen
+from nearfield.similarity.embeddings import OFFSETS, Counts, Embeddings, chosen
 from nearfield.similarity.explained import Match, Names
 from nearfield.similarity.facts import items_of, read_facts, read_offsets, usage_of
 from nearfield.similarity.offsets import joined_offsets, largest, segments, slices
 from nearfield.store.array import check_finite, map_array
-from nearfield.types.arrays import Floats, Integers
+from nearfield.types.arrays import Array, Floats, Integers
 from nearfield.types.usage import NOTHING_READ, Usage
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from nearfield.similarity.dense import Dense
-from nearfield.similarity.embeddings import OFFSETS, RANGES, VECTORS, Array, Embeddings
+from nearfield.similarity.embeddings import OFFSETS, RANGES, VECTORS, Embeddings
 from nearfield.similarity.facts import write_checksums
-from nearfield.types.arrays import Floats
+from nearfield.types.arrays import Array, Floats
 
 
 def write_joined(

@@ -32,8 +32,11 @@ class JoinedEncoder(Opened):
     def __init__(
         self, folder: JoinedFolder, text: TextEncoder, image: ImageEncoder, projection: Layer
     ) -> None:
-        self.folder, self.contract = folder, folder.contract
-        self.text, self.image, self.projection = text, image, projection
+        self.folder = folder
+        self.contract = folder.contract
+        self.text = text
+        self.image = image
+        self.projection = projection
         self.logits = folder.logits
         self.remember(folder.path, image.tower)
 
@@ -53,8 +56,11 @@ class JoinedEncoder(Opened):
     @property
     def identity(self) -> dict[str, str] | None:
         """The runtime and the precision are those of the texts."""
-        own, texts = super().identity, self.text.runtime.identity
-        return None if own is None or texts is None else own | texts
+        own = super().identity
+        texts = self.text.runtime.identity
+        if own is None or texts is None:
+            return None
+        return own | texts
 
     @property
     def trained_on(self) -> TrainedOn:

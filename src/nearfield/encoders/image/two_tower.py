@@ -29,7 +29,8 @@ class TwoTowerEncoder(Opened):
     """
 
     def __init__(self, model: TwoTower) -> None:
-        self.model, self.contract = model, model.folder.contract
+        self.model = model
+        self.contract = model.folder.contract
         self.logits = model.logits
         self.remember(model.folder.path, model)
 

@@ -13,7 +13,7 @@ from nearfield.encoders.vendors.vendor import (
     Reply,
     Unanswered,
     Vendor,
-    parsed,
+    replied,
 )
 from nearfield.errors import first_line
 from nearfield.extras import require
@@ -82,7 +82,7 @@ class Cohere(Vendor):
             return Reply(status, error.headers or {}, error.body)
         except HTTPError as error:
             raise Unanswered(first_line(error)) from None
-        return Reply(answer.status_code, answer.headers, parsed(answer.content, answer.status_code))
+        return replied(answer)
 
     @cached_property
     def _client(self) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from nearfield.encoders.vendors.vendor import Chatting, Limits, Reply, Unanswered, parsed
+from nearfield.encoders.vendors.vendor import Chatting, Limits, Reply, Unanswered, replied
 from nearfield.errors import first_line
 from nearfield.extras import require
 
@@ -33,13 +33,10 @@ class OpenAI(Chatting):
                 asked = self._client.chat.completions
             raw = asked.with_raw_response.create(**body)
         except sdk.APIStatusError as error:
-            answer = error.response
-            return Reply(
-                answer.status_code, answer.headers, parsed(answer.content, answer.status_code)
-            )
+            return replied(error.response)
         except sdk.APIConnectionError as error:
             raise Unanswered(first_line(error)) from None
-        return Reply(raw.status_code, raw.headers, parsed(raw.content, raw.status_code))
+        return replied(raw)
 
     @cached_property
     def _client(self) -> Any:

@@ -86,9 +86,10 @@ class Reply:
     @property
     def request(self) -> str:
         """The vendor's number of the request, "" where it gave none."""
-        named = (self.headers.get(name) for name in ("x-request-id", "request-id", "x-api-key-id"))
-        found = next(filter(None, named), None)
-        if found is None and isinstance(self.body, dict):
+        found = None
+        for name in ("x-request-id", "request-id", "x-api-key-id"):
+            found = found or self.headers.get(name)
+        if not found and isinstance(self.body, dict):
             found = self.body.get("id")
         return str(found or "")[:80]
 
@@ -166,17 +167,11 @@ class Vendor(ABC):
 
     def tokens_written(self, body: Any) -> int:
         """The tokens of an answer that the model wrote, 0 where it does not say."""
-        usage = body.get("usage") if isinstance(body, dict) else None
-        found = usage.get("completion_tokens") if isinstance(usage, dict) else None
-        return found if isinstance(found, int) and found > 0 else 0
+        return _used(body, "completion_tokens") or 0
 
     def tokens(self, body: Any) -> int | None:
         """The tokens that an answer says are billed; None where it does not say."""
-        usage = body.get("usage") if isinstance(body, dict) else None
-        found = usage.get("total_tokens") if isinstance(usage, dict) else None
-        if isinstance(found, int) and found >= 0:
-            return found
-        return None
+        return _used(body, "total_tokens")
 
     @property
     def reranks(self) -> bool:
@@ -196,7 +191,7 @@ class Vendor(ABC):
             answer = self._client.post(self.address + path, json=body)
         except httpx2.RequestError as error:
             raise Unanswered(first_line(error)) from None
-        return Reply(answer.status_code, answer.headers, parsed(answer.content, answer.status_code))
+        return replied(answer)
 
     @cached_property
     def _client(self) -> Any:
@@ -272,7 +267,21 @@ def by_index(rows: Any, field: str) -> dict[int, Any]:
     return found
 
 
-def parsed(content: bytes, status: int) -> Any:
+def _used(body: Any, field: str) -> int | None:
+    """A number of tokens in what an answer says of its usage; None where it does not say."""
+    usage = body.get("usage") if isinstance(body, dict) else None
+    found = usage.get(field) if isinstance(usage, dict) else None
+    if isinstance(found, int) and found >= 0:
+        return found
+    return None
+
+
+def replied(answer: Any) -> Reply:
+    """The reply in an HTTP client's response. Raises Unanswered where it cannot be read."""
+    return Reply(answer.status_code, answer.headers, _parsed(answer.content, answer.status_code))
+
+
+def _parsed(content: bytes, status: int) -> Any:
     """The JSON in `content`; of an error that is none, the text. Raises Unanswered where an answer
     is none.
     """

@@ -137,7 +137,7 @@ def installed(wanted: Card, folder: Path) -> bool:
             return False
     with contextlib.suppress(Exception):  # a cache that cannot be written is hashed each time
         write_json(folder / STAMP, facts)
-    return True
+    return True  # by the files themselves
 
 
 def _weights_of(wanted: Card) -> Weights:

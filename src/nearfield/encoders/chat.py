@@ -76,8 +76,9 @@ class ChatPairs:
         return Tokens(ids, offsets, whole.lengths - kept, 0)
 
     def _ids(self, query: str, document: str) -> list[int]:
-        found: list[int] = self._tokeniser.bare(self._rendered([(query, document)])).ids.tolist()
-        return found
+        tokens = self._tokeniser.bare(self._rendered([(query, document)]))
+        ids: list[int] = tokens.ids.tolist()
+        return ids
 
     def _rendered(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
         if not pairs:

@@ -115,8 +115,10 @@ class Remembered:
 
     def find(self, keys: Sequence[bytes]) -> Found:
         """What there is of the texts with the hashes `keys`."""
-        none = np.empty(0, np.int64)
-        return self.safely(lambda cache: cache.find(keys)) or Found(none, [], none.reshape(0, 3))
+        found = self.safely(lambda cache: cache.find(keys))
+        if found is None:
+            return Found(np.empty(0, np.int64), [], np.empty((0, 3), np.int64))
+        return found
 
     def keep(
         self, keys: Sequence[bytes], made: Embeddings, counts: Integers, seconds: float

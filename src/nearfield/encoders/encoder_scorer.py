@@ -51,6 +51,7 @@ class EncoderScorer(PairScorer):
             self.encoder, [documents[int(at)] for at in read], DOCUMENT, progress=progress
         )
         scores = np.empty(len(query), np.float32)
+        # query by query: all queries with all documents would be many times the pairs asked for
         for row in range(len(asked)):
             mine = np.flatnonzero(query == row)
             scores[mine] = ours[row : row + 1].scores(theirs[document[mine]])[0]

@@ -135,10 +135,11 @@ class Lexical(Encoder[Sparse]):
         words = Words(stemmer=bag.stemmer, stop_words=bag.stop_words)
         started = time.perf_counter()
         learned = words.learn(texts)
-        lengths, terms = learned.lengths, len(words.terms)
+        terms = len(words.terms)
+        lengths = learned.lengths
         frequencies = _frequencies(learned, max(1, terms))
         idf = bag.idf(frequencies.found_in[:terms], len(lengths))
-        fitted = cls(words, bag, idf, float(lengths.mean()) if len(lengths) else 0.0)
+        fitted = cls(words, bag, idf, float(lengths.sum()) / max(1, len(lengths)))
         return fitted, fitted._weighted(frequencies, learned, started, query=False)
 
     @classmethod
@@ -200,15 +201,13 @@ class Lexical(Encoder[Sparse]):
         """
         if self.bag.weighting == "tfidf":
             made.weights[:] *= self.idf[made.terms]
-            rows = made.matrix()
-            lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(1))).ravel()
-            made.weights[:] /= np.repeat(lengths, made.active)
+            made.weights[:] /= np.repeat(made.norms, made.active)
         elif not query:
             self._saturate(made, read.lengths / max(self.mean_length, 1e-12))
         if not (made.weights > 0).all():  # zeros are dropped, and what is not finite refused
             made = Sparse.of(made.matrix())
         known = np.diff(read.offsets)
-        counts = np.stack([known, np.zeros_like(known)], 1)
+        counts = np.stack([known, np.zeros_like(known)], 1)  # none is cut off
         usage = dataclasses.replace(
             Usage.counted(counts),
             seconds=time.perf_counter() - started,
@@ -219,10 +218,12 @@ class Lexical(Encoder[Sparse]):
 
     def _saturate(self, made: Sparse, relative: Doubles) -> None:
         """BM25's weights in place of frequencies; `relative`: (n,) lengths over the mean length."""
-        k1, b = self.bag.k1, self.bag.b
+        k1 = self.bag.k1
+        b = self.bag.b
         for first in range(0, len(made), _TEXTS):
             offsets = made.offsets[first : first + _TEXTS + 1]
             here = slice(offsets[0], offsets[-1])
+            # a document that is long by itself repeats its words: the term counts less there
             long = np.repeat(relative[first : first + _TEXTS], np.diff(offsets))
             times = made.weights[here]
             saturated = times / (k1 * (1 - b + b * long) + times)
@@ -287,9 +288,10 @@ def _frequencies(read: Numbered, dim: int) -> Sparse:
     parts = []
     for first in range(0, max(1, len(read.unknown)), _TEXTS):
         offsets = read.offsets[first : first + _TEXTS + 1]
-        terms = read.terms[offsets[0] : offsets[-1]]
         # a copy, as the rows are sorted in place
-        counted = (np.ones(len(terms), np.float32), terms.copy(), offsets - offsets[0])
+        terms = read.terms[offsets[0] : offsets[-1]].copy()
+        ones = np.ones(len(terms), np.float32)  # which are summed up where a term repeats
+        counted = (ones, terms, offsets - offsets[0])
         parts.append(Sparse.of(csr_array(counted, shape=(len(offsets) - 1, dim))))
     return Sparse.join(parts)
 

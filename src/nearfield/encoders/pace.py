@@ -18,5 +18,7 @@ class Pace:
         """`rows` rows took so many seconds; `made` of them went through the model, and the others
         cost nothing.
         """
-        fitting = int(made * SECONDS / max(seconds, 1e-9)) if made else GROWTH * rows
-        self.rows = max(1, min(fitting, GROWTH * rows))
+        self.rows = GROWTH * rows
+        if made:
+            fitting = int(made * SECONDS / max(seconds, 1e-9))
+            self.rows = max(1, min(fitting, self.rows))

@@ -62,6 +62,7 @@ class Remembering(Encoder[Any]):
                 usage = whole.usage + usage
                 part = type(part).join([whole, part])
             self._made[role] = replace(part, usage=usage, counts=None)
-            places.update({item: len(places) + at for at, item in enumerate(missing)})
+            for item in missing:  # they lie behind those that were there
+                places[item] = len(places)
         rows = np.array([places[item] for item in items], np.int64)
         return self._made[role][rows]

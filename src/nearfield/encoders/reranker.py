@@ -170,8 +170,10 @@ def _used(texts: Sequence[str], at: Positions) -> tuple[list[str], Positions]:
     """The different texts at these positions, and where each position's is among them."""
     refuse_one_text(texts)
     used, place = np.unique(np.asarray(at, np.int64), return_inverse=True)
-    chosen = [texts[int(item)] for item in used]
-    wrong = [text for text in chosen if not isinstance(text, str)]
-    if wrong:
-        raise InputError(f"an item is {wrong[0]!r}; wanted a text")
-    return [worded(text) for text in chosen], place
+    chosen = []
+    for item in used.tolist():
+        text = texts[item]
+        if not isinstance(text, str):
+            raise InputError(f"an item is {text!r}; wanted a text")
+        chosen.append(worded(text))
+    return chosen, place

@@ -62,26 +62,31 @@ class ModelSpec:
         if possible(text) and Path(text).exists():
             return cls(text)
         with_task = _TASK.fullmatch(text)
-        if with_task is not None:
+        if with_task is not None:  # a task may hold any of the signs below
             name, words, task = with_task.groups()
-        else:
-            name, at, words = text.rpartition("@")
+        elif "@" in text:
+            name, _, words = text.rpartition("@")
             task = None
-            if not at:
-                return cls(text)
-        meant = [_meaning(word, text) for word in words.split(",")] if words else []
-        changes = tuple(each for each in meant if each[0] in CHANGES)
-        said = dict(each for each in meant if each[0] not in CHANGES)
-        return cls(name, **said, task=task, after=text[len(name) :], changes=changes)
+        else:
+            return cls(text)
+        said: dict[str, Any] = {}
+        changes = []
+        for word in words.split(",") if words else ():
+            option, value = _meaning(word, text)
+            if option in CHANGES:
+                changes.append((option, value))
+            else:
+                said[option] = value
+        return cls(name, **said, task=task, after=text[len(name) :], changes=tuple(changes))
 
     def options(self, options: OpenOptions) -> OpenOptions:
         """The options, with what the spec says instead of what they do."""
-        said: dict[str, Any] = {
-            "runtime": self.runtime,
-            "precision": self.precision,
-            "device": self.device,
-        }
-        return replace(options, **{key: word for key, word in said.items() if word is not None})
+        return replace(
+            options,
+            runtime=self.runtime or options.runtime,
+            precision=self.precision or options.precision,
+            device=self.device or options.device,
+        )
 
     @property
     def whole(self) -> str:
@@ -97,7 +102,9 @@ class ModelSpec:
     @property
     def lasting(self) -> str:
         """The spec with a folder's whole path, so that it opens the model from anywhere."""
-        name = str(Path(self.name).resolve()) if Path(self.name).is_dir() else self.name
+        name = self.name
+        if Path(name).is_dir():
+            name = str(Path(name).resolve())
         return name + self.after
 
 

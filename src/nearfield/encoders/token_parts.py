@@ -54,5 +54,7 @@ class TokenParts:
         counted = np.arange(first, len(batch.ids))
         if not len(counted):
             return [], np.empty((0, self._folder.contract.dim), np.float32)
-        vectors = self._runtime.run_spans(batch, list(counted[:, None])).as_dense("attribution")
+        # the mean over one token is that token's state, through all layers behind the pooling
+        spans = list(counted[:, None])
+        vectors = self._runtime.run_spans(batch, spans).as_dense("attribution")
         return batch.ids[counted].tolist(), vectors.floats() / np.float32(len(counted))

@@ -96,7 +96,8 @@ class Inverted(Index[Sparse]):
                 f"queries are over {asked.dim} terms and the index over {terms}; "
                 "both need one vocabulary"
             )
-        if len(asked.terms) and not 0 <= asked.terms.min() <= asked.terms.max() < terms:
+        outside = (asked.terms < 0) | (asked.terms >= terms)
+        if outside.any():  # the kernel looks up what they say
             raise InputError(f"a query has terms that are not between 0 and {terms - 1}")
         positions = allowed(where, self.items)
         index = self if positions is None else self._part(positions)
@@ -104,10 +105,11 @@ class Inverted(Index[Sparse]):
 
     def _part(self, positions: Integers) -> Inverted:
         """The index of the documents at these ascending positions alone."""
+        # (items,) the new number of each document, -1 where it is left out
         places = np.full(self.items, -1, np.int32)
         places[positions] = np.arange(len(positions))
         kept = places[self.documents] >= 0
-        before = np.concatenate([[0], np.cumsum(kept)])
+        before = np.concatenate([[0], np.cumsum(kept)])  # how many postings are kept before each
         return replace(
             self,
             starts=before[self.starts],
@@ -131,9 +133,12 @@ class Inverted(Index[Sparse]):
         for row in range(len(found)):
             sums = np.zeros(self.items, np.float32)
             for at in range(query.offsets[row], query.offsets[row + 1]):
+                # a document is there once for a term, so that += loses nothing
                 here = slice(self.starts[terms[at]], self.starts[terms[at] + 1])
                 sums[self.documents[here]] += weights[at] * self.weights[here]
-            matched = np.flatnonzero(sums > 0) if query.inverts else np.arange(self.items)
+            matched = np.arange(self.items)
+            if query.inverts:  # with negative weights a sum of 0 may be a match's
+                matched = np.flatnonzero(sums > 0)
             order = best(sums[matched], matched, k)
             found[row, : len(order)] = matched[order]
             scores[row, : len(order)] = sums[matched[order]]
@@ -168,5 +173,6 @@ def _columns(vectors: Sparse, first: int) -> csc_array:
 
     offsets = vectors.offsets[first : first + BLOCK + 1]
     here = slice(offsets[0], offsets[-1])
-    rows = (vectors.weights[here].astype(np.float32), vectors.terms[here], offsets - offsets[0])
+    weights = vectors.weights[here].astype(np.float32)
+    rows = (weights, vectors.terms[here], offsets - offsets[0])
     return csr_array(rows, shape=(len(offsets) - 1, vectors.dim)).tocsc()

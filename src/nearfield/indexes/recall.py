@@ -63,15 +63,15 @@ class Neighbours:
         spare = self.own is not None
         count = min(len(index), self.k * LONGEST + spare)
         candidates = index.candidates(index.asked(self.asked).floats(), count)
-        places = np.empty((len(self.found), min(self.k, self.found.shape[1] - spare)), np.int64)
+        k = min(self.k, self.found.shape[1] - spare)
+        places = []
         for row, (exact, listed) in enumerate(zip(self.found, candidates, strict=True)):
             if self.own is not None:  # a document is its own neighbour, which tells nothing
                 exact = exact[exact != self.own[row]]
                 listed = listed[listed != self.own[row]]
             place = {document: at for at, document in enumerate(listed.tolist())}
-            nearest = exact[: places.shape[1]].tolist()
-            places[row] = [place.get(document, len(index)) for document in nearest]
-        return places
+            places.append([place.get(document, len(index)) for document in exact[:k].tolist()])
+        return np.array(places, np.int64).reshape(-1, k)
 
     def fitted(self, index: Kind, recall: float) -> Kind:
         """The index with the smallest oversampling whose recall at k reaches `recall`.
@@ -84,7 +84,7 @@ class Neighbours:
         ranks = self.places(index)
         k = self.k
         for oversampling in range(1, LONGEST + 1):
-            shares = (ranks < k * oversampling).mean(1)
+            shares = (ranks < k * oversampling).mean(1)  # (n,) the recall of each query
             reached = shares.mean() - SURE * shares.std() / np.sqrt(len(shares))
             if reached >= recall:
                 return replace(index, oversampling=oversampling, k=k, recall=recall)
@@ -128,7 +128,7 @@ def narrowest(
     failed = InputError(f"there is no {kind.kind} index to measure")
     for index in kind.sizes(documents):
         stand_ins = index.bytes_per_document * len(documents)
-        if stand_ins >= least:
+        if stand_ins >= least:  # they alone, and all that follow are larger
             break
         try:
             index = known.fitted(index, recall)

@@ -158,8 +158,10 @@ def heaps(
         found = np.full((queries, k), NOWHERE, np.int64)
         bad = NOWHERE
         for start in turns:
-            first = offer(np.array([start, min(start + step, documents)], np.int64), scores, found)
-            bad = min(bad, first if first >= 0 else NOWHERE)
+            part = np.array([start, min(start + step, documents)], np.int64)
+            first = offer(part, scores, found)
+            if first >= 0:
+                bad = min(bad, first)
         return bad, scores, found
 
     parts = in_turns(work, starts, most=len(starts))

@@ -61,7 +61,8 @@ class Signs(Shortlist):
             rows = slice(start, start + len(part))
             turned = (part - mean) @ rotation
             bits[rows, : -(-dim // 8)] = np.packbits(turned > 0, axis=1, bitorder="little")
-            factors[rows] = np.square(turned).sum(1) / np.maximum(np.abs(turned).sum(1), 1e-24)
+            sums = np.abs(turned).sum(1)
+            factors[rows] = np.square(turned).sum(1) / np.maximum(sums, 1e-24)
             if len(offsets):  # q.d - |d|^2 / 2 orders as -|q - d|
                 offsets[rows] = -np.square(part).sum(1) / 2
             start += len(part)
@@ -107,9 +108,9 @@ class Signs(Shortlist):
 
         def scores(rows: slice) -> Floats:
             factors = self.factors[rows]
-            # rows begin at a block's beginning
-            blocks = self.codes[rows.start // SIDE : -(-rows.stop // SIDE)].transpose(0, 2, 1)
-            bits = blocks.reshape(-1, blocks.shape[2])[: len(factors)]
+            # rows begin at a block's beginning, and the last block is filled up
+            blocks = self.codes[rows.start // SIDE : -(-rows.stop // SIDE)]
+            bits = blocks.transpose(0, 2, 1).reshape(-1, self.codes.shape[1])[: len(factors)]
             ones = np.unpackbits(bits, axis=1, count=self.documents.dim, bitorder="little")
             signs = ones * np.float32(2) - 1
             product: Floats = step * (values @ signs.T) * factors

@@ -20,9 +20,12 @@ def best(scores: npt.NDArray[Any], positions: Positions, k: int) -> Positions:
     """
     kept = np.arange(len(scores))
     if k < len(scores):
-        kept = np.flatnonzero(scores >= np.partition(scores, -k)[-k])
-    order: Positions = kept[np.lexsort((positions[kept], -scores[kept]))[:k]]
-    return order
+        # all that tie with the k-th best stay, so that positions decide between them
+        least = np.partition(scores, -k)[-k]
+        kept = np.flatnonzero(scores >= least)
+    order = np.lexsort((positions[kept], -scores[kept]))  # the last key counts first
+    first: Positions = kept[order[:k]]
+    return first
 
 
 def empty_top_k(n: int, k: int) -> TopK:
@@ -31,7 +34,9 @@ def empty_top_k(n: int, k: int) -> TopK:
     """
     if k < 1:
         raise InputError(f"{k} results per query were asked for; wanted at least 1")
-    return np.full((n, k), -1, np.int64), np.full((n, k), -np.inf, np.float32)
+    documents = np.full((n, k), -1, np.int64)
+    scores = np.full((n, k), -np.inf, np.float32)
+    return documents, scores
 
 
 def best_of_blocks(blocks: Iterable[tuple[int, int, Floats]], queries: int, k: int) -> TopK:
@@ -43,6 +48,7 @@ def best_of_blocks(blocks: Iterable[tuple[int, int, Floats]], queries: int, k: i
     found, scores = empty_top_k(queries, k)
     for first, start, block in blocks:
         for row, own in enumerate(block, first):
+            # the block's best against the best of the blocks before
             chosen = best(own, np.arange(len(own)), k)
             places = np.concatenate([found[row], chosen + start])
             values = np.concatenate([scores[row], own[chosen]])

@@ -45,6 +45,7 @@ def indexed(
     vectors = kind.fitting(documents)
     if folder is None:
         return narrowest(kind, vectors, k=k, recall=recall)
+    # a link there must not lead to another folder's index
     place = inside(folder, f"index-{name}/{FACTS}", path=folder).parent
     kept: Shortlist | None = None
     if place.exists():

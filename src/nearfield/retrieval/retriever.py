@@ -59,7 +59,7 @@ class Retriever:
         deep = reach(k, reranked=reranked, fused=several)
         parts = self.first(queries, deep, where=where)
         found = parts[self.stages[0].name]
-        if several:
+        if several:  # as deep, since the judge may put what is last among them first
             found = self.fuse(list(parts.values()), k=deep)
         if self.rerank is not None:
             with bars(f"re-ranking with {self.rerank.name}") as progress:
@@ -104,7 +104,10 @@ class Retriever:
             text = self.document_texts[position]
             for name, encoder in encoders.items():
                 known = vectors.get(name)
-                document = known[[position]] if known else encoded(encoder, [text], DOCUMENT)
+                if known is None:
+                    document = encoded(encoder, [text], DOCUMENT)
+                else:
+                    document = known[[position]]
                 found[name] = asked(name).explain(document, text)
             return found
 

@@ -37,13 +37,13 @@ def nearest_words(
             f"{vectors.name} has no word {', '.join(map(repr, missing))}; its {len(vectors):,} "
             "words are read as they are written"
         )
-    signs = np.repeat(np.array([1.0, -1.0], np.float32), [len(positive), len(negative)])
-    target = unit(
-        (signs[:, None] * unit(vectors.vectors[places].astype(np.float32))).sum(0, keepdims=True)
-    )
+    own = unit(vectors.vectors[places].astype(np.float32))
+    own[len(positive) :] *= -1
+    target = unit(own.sum(0, keepdims=True))
     scores = cosines(vectors.vectors, target)[:, 0]
     scores[places] = -np.inf
-    order = np.argsort(-scores, kind="stable")[: min(k, len(vectors) - len(set(places.tolist())))]
+    others = len(vectors) - len(np.unique(places))
+    order = np.argsort(-scores, kind="stable")[: min(k, others)]
     return [(vectors.word(int(place)), float(scores[place])) for place in order]
 
 

@@ -36,6 +36,7 @@ def processes(count: int) -> Iterator[Group]:
         raise InputError(
             f"--processes is {count} and this machine has {gpus} GPUs; wanted one for each process"
         )
+    # port 0: the system gives a free one, which the others are told
     store = TCPStore(HOST, 0, count, is_master=True, wait_for_workers=False, timeout=WAIT)
     threads = torch.get_num_threads()
     share = max(1, threads // count)
@@ -50,7 +51,7 @@ def processes(count: int) -> Iterator[Group]:
             torch.set_num_threads(share)
         with joined(store, 0, count) as group:
             yield group
-            group.agree(None)
+            group.agree(None)  # there is no run to come, which ends the others
         for other in others:
             other.wait()
     finally:

@@ -159,6 +159,7 @@ class Embeddings(ABC):
         joined = cls.join(made)
         # vectors of tokens take much room, and putting them in order takes as much again
         made.clear()
+        # the inverse of the permutation that the positions are
         return joined[np.argsort(np.concatenate(places))]
 
     @abstractmethod

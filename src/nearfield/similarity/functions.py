@@ -35,6 +35,7 @@ def euclidean(query: Any, document: Any) -> Any:
         - 2 * (query @ document.T)
         + (document * document).sum(-1)[None, :]
     )
+    # by rounding it may be negative where the two are close
     return -(squared.clip(1e-12) ** 0.5)
 
 

@@ -23,7 +23,8 @@ def segments(offsets: Integers, chosen: Integers) -> tuple[Integers, Integers]:
 
 def joined_offsets(lengths: Sequence[Integers]) -> Integers:
     """The offsets (n + 1,) of segments of these lengths, end to end."""
-    return np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+    ends = np.cumsum(np.concatenate(lengths))
+    return np.concatenate([[0], ends]).astype(np.int64)
 
 
 def slices(offsets: Integers) -> Iterator[slice]:
@@ -35,6 +36,7 @@ def slices(offsets: Integers) -> Iterator[slice]:
 def largest(values: Floats, offsets: Integers) -> Floats:
     """(n,) the greatest of the `values` (at least 0) of each segment; 0 of an empty one."""
     found = np.zeros(len(offsets) - 1, np.float32)
+    # reduceat gives an empty segment the value that follows it
     filled = np.flatnonzero(np.diff(offsets))
     if len(filled):
         found[filled] = np.maximum.reduceat(values, offsets[filled])
@@ -50,7 +52,9 @@ def item_blocks(offsets: Integers | Sequence[int], most: int) -> list[tuple[int,
     start = 0
     n = len(ends) - 1
     while start < n:
-        end = max(start + 1, int(np.searchsorted(ends, ends[start] + most, side="right")) - 1)
+        # the first item that ends beyond `most` values is left to the next run
+        beyond = int(np.searchsorted(ends, ends[start] + most, side="right"))
+        end = max(start + 1, beyond - 1)
         blocks.append((start, end))
         start = end
     return blocks

@@ -128,9 +128,16 @@ class Sparse(Embeddings):
         """The rows as a scipy csr_array (n, dim) float32."""
         from scipy.sparse import csr_array
 
-        return csr_array(
-            (self.weights.astype(np.float32), self.terms, self.offsets), shape=(len(self), self.dim)
-        )
+        rows = (self.weights.astype(np.float32), self.terms, self.offsets)
+        return csr_array(rows, shape=(len(self), self.dim))
+
+    @property
+    def norms(self) -> Floats:
+        """(n,) float32, the euclidean length of each row."""
+        rows = self.matrix()
+        squares = np.asarray(rows.multiply(rows).sum(axis=1)).ravel()
+        norms: Floats = np.sqrt(squares)
+        return norms
 
     def numbers(self) -> Floats:
         """The weight of every term of the vocabulary."""
@@ -142,11 +149,9 @@ class Sparse(Embeddings):
         empty row): (n, m) float32.
         """
         self.check_space(documents)
-        query = self.matrix()
-        document = documents.matrix()
-        scored: Floats = (query @ document.T).toarray()
+        scored: Floats = (self.matrix() @ documents.matrix().T).toarray()
         if self.similarity == "cosine":
-            scored /= np.maximum(_lengths(query)[:, None] * _lengths(document)[None, :], 1e-12)
+            scored /= np.maximum(self.norms[:, None] * documents.norms[None, :], 1e-12)
         return scored
 
     def check_space(self, documents: Sparse) -> None:
@@ -211,7 +216,8 @@ class Sparse(Embeddings):
 
     def _row(self) -> dict[int, float]:
         """The terms of the one item, with their weights."""
-        return dict(zip(self.terms.tolist(), self.weights.astype(np.float64).tolist(), strict=True))
+        weights = self.weights.astype(np.float64).tolist()
+        return dict(zip(self.terms.tolist(), weights, strict=True))
 
     def own_arrays(self) -> dict[str, Array]:
         return {"weights.npy": self.weights, "terms.npy": self.terms, OFFSETS: self.offsets}
@@ -291,8 +297,3 @@ class Sparse(Embeddings):
                     f"{first + falling[0] + 1}",
                     path=path,
                 )
-
-
-def _lengths(rows: Any) -> Floats:
-    lengths: Floats = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1))).ravel()
-    return lengths

@@ -64,7 +64,7 @@ class FloatingPoint(Storage):
         self.dtype = dtype
 
     def encode(self, floats: Floats, ranges: Floats | None) -> Array:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore"):  # what is too large is found below, and named
             stored = floats.astype(self.dtype)
         most = np.finfo(self.dtype).max
         return finite(stored, f"{self.dtype} holds values up to {most:g}; keep float32")
@@ -84,13 +84,15 @@ class EqualSteps(Storage):
         if not len(floats):
             return np.stack([np.zeros(dim), np.ones(dim)]).astype(np.float32)
         low = floats.min(0)
-        step = np.maximum((floats.max(0) - low) / 255, 1e-12)  # a constant dimension has one too
+        # 256 codes are 255 steps apart; a constant dimension has a step, too
+        step = np.maximum((floats.max(0) - low) / 255, 1e-12)
         return np.stack([low, step]).astype(np.float32)
 
     def encode(self, floats: Floats, ranges: Floats | None) -> Array:
         assert ranges is not None
         low, step = ranges
-        codes: Array = np.clip(np.rint((floats - low) / step), 0, 255).astype(np.uint8)
+        nearest = np.rint((floats - low) / step)
+        codes: Array = np.clip(nearest, 0, 255).astype(np.uint8)
         return codes
 
     def decode(self, stored: Array, dim: int, ranges: Floats | None) -> Floats:

@@ -158,7 +158,8 @@ def _within(progress: Progress, before: int, rows: int, of: int) -> Progress:
     """
 
     def show(done: int, total: int, note: str = "") -> None:
-        progress(before + done * rows // max(1, total), max(of, before + rows) if of else 0, note)
+        whole = max(of, before + rows) if of else 0  # a total that was only estimated may be less
+        progress(before + done * rows // max(1, total), whole, note)
 
     return show
 

@@ -117,7 +117,7 @@ class Job:
         self.folder = job_folder(path)
         self.shards = job_folder(path) / "shards"
         self._identify(facts)
-        for left in self.shards.glob(".*.partial-*"):
+        for left in self.shards.glob(".*.partial-*"):  # of a killed process; the lock is held
             left.unlink()
         self.replaces = replaces(path)
         self.marks = self._whole_marks()
@@ -148,6 +148,7 @@ class Job:
                     (folder / REPLACES).touch()
                 yield cls(path, facts)
             finally:
+                # nothing is done that the next run could go on from
                 if not any((folder / "shards").glob("*.npz")):
                     shutil.rmtree(folder, ignore_errors=True)
 
@@ -176,9 +177,11 @@ class Job:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, SCHEMA) as stream:
             stream.write_table(part.manifest)
+        said = json.dumps(dataclasses.asdict(mark)).encode()
+        # all in one file, so that no part of it is there without the others
         members: dict[str, Any] = {
             MANIFEST: np.frombuffer(sink.getvalue(), np.uint8),
-            MARK: np.frombuffer(json.dumps(dataclasses.asdict(mark)).encode(), np.uint8),
+            MARK: np.frombuffer(said, np.uint8),
             **arrays,
         }
         with (
@@ -214,7 +217,7 @@ class Job:
     def _identify(self, facts: dict[str, Any]) -> None:
         """Write `facts`, or check that they are those that the run was begun with."""
         file = self.folder / "job.json"
-        facts = json.loads(json.dumps(facts))
+        facts = json.loads(json.dumps(facts))  # as they are read back: a tuple is a list
         if not file.is_file() or not self.files:
             write_json(file, facts)
             return
@@ -238,6 +241,7 @@ class Job:
         marks: list[Mark] = []
         for number, file in enumerate(files):
             mark = _whole_mark(file)
+            # one that is missing leaves a gap in the numbers
             if mark is None or file.stem != f"{number:08}":
                 break
             marks.append(mark)

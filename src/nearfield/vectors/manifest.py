@@ -41,6 +41,7 @@ def write_manifest(parts: Iterable[pa.Table], path: Path) -> None:
     with staged_file(path) as stage, pq.ParquetWriter(stage, SCHEMA, compression="zstd") as writer:
         for part in parts:
             held = pa.concat_tables([held, part])
+            # row groups of one size, wherever a run was cut into parts
             while len(held) >= _BATCH:
                 writer.write_table(held.slice(0, _BATCH))
                 held = held.slice(_BATCH)

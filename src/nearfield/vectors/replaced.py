@@ -57,9 +57,11 @@ def refuse_others_vectors(path: Path, encoder: Encoder[Any], role: str, stream: 
     held = texts_in(path) if stream.repeatable else None
     if held is None:
         return
+    # an empty text says nothing of where it is from
     texts = (row.text for row in stream.rows() if not row.fault and row.text.strip())
     while some := list(islice(texts, _ROWS)):
-        if np.isin(short_hashes([text_hash(text) for text in some]), held).any():
+        hashes = short_hashes(map(text_hash, some))
+        if np.isin(hashes, held).any():
             return
     raise StorageError(
         f"{path}: holds vectors of other texts, none of this input's among them; {UNLESS}"

@@ -35,9 +35,8 @@ class Shard:
         """It changes with any id, text or fault of the rows, and with their order."""
         whole = hashlib.blake2b(digest_size=HASH)
         for row, text in zip(self.rows, self.hashes, strict=True):
-            whole.update(
-                f"{row.number}\0{row.key}\0{row.fault}\0".encode("utf-8", "surrogatepass") + text
-            )
+            about = f"{row.number}\0{row.key}\0{row.fault}\0"
+            whole.update(about.encode("utf-8", "surrogatepass") + text)
         return whole.hexdigest()
 
 

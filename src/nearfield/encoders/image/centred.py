@@ -116,8 +116,8 @@ def _images(role: Role, items: Sequence[Item]) -> Any:
 
 def _some(vectors: Floats) -> Floats:
     """At most so many of them, evenly apart."""
-    places = np.linspace(0, len(vectors) - 1, min(len(vectors), _SAMPLE)).astype(np.int64)
-    return vectors[places]
+    count = min(len(vectors), _SAMPLE)
+    return vectors[np.linspace(0, len(vectors) - 1, count).astype(np.int64)]
 
 
 def read_centred(path: str | Path) -> tuple[Floats, Floats, Mapping[str, str]]:

@@ -73,9 +73,8 @@ class BagOfWords:
         """What each term's weight is multiplied by, from the number of `documents` that it is found
         in.
         """
-        smooth = np.log((1 + documents) / (1 + found_in)) + 1
         if self.weighting == "tfidf":
-            idf = smooth
+            idf = np.log((1 + documents) / (1 + found_in)) + 1
         else:
             idf = np.log(1 + (documents - found_in + 0.5) / (found_in + 0.5))
         return np.asarray(idf, np.float32)

@@ -58,6 +58,7 @@ class TextEncoder(Encoder[E]):
         why: str = "",
         adapter: Adapter | None = None,
     ) -> None:
+        # a model that was converted has no more places than it was converted for
         self.folder = folder = folder.within(runtime.places)
         self.contract = folder.contract
         self.adapter = adapter
@@ -99,6 +100,7 @@ class TextEncoder(Encoder[E]):
             folder = _changed(folder, changes)
         if folder.code:
             log.warning("%s: runs code of its own: %s", folder.path, described(folder.code))
+        # before the weights are read: files that change meanwhile are no longer the model's
         opened = OpenedFiles(folder.path)
         runtime, why = open_runtime(folder, options)
         encoder = cls(folder, runtime, batch_tokens=batch_tokens, why=why)
@@ -156,14 +158,13 @@ class TextEncoder(Encoder[E]):
         items = [worded(item) for item in items]
         prompt = self.contract.prompt(role)
         if role == QUERY and self._query_terms is not None:
+            # a query of a model without inference for it: terms with a weight in a table
             terms = self._query_terms.tokenise(items, prompt, max_tokens=max_tokens)
             return replace(terms, looked_up=True)
         limit = min(max_tokens or self.contract.max_tokens, self.contract.max_tokens)
-        if self.late is None:
-            tokens = self.tokeniser.tokenise(items, prompt, max_tokens=limit)
-        else:
-            most = self.late.limit(role, limit)
-            tokens = self.tokeniser.tokenise(items, prompt, max_tokens=most)
+        most = limit if self.late is None else self.late.limit(role, limit)
+        tokens = self.tokeniser.tokenise(items, prompt, max_tokens=most)
+        if self.late is not None:
             tokens = self.late.marked(tokens, role)
         if tokens.prompt_tokens >= limit and not self.contract.include_prompt:
             raise ContractError(
@@ -196,6 +197,7 @@ class TextEncoder(Encoder[E]):
     def read(self, item: str, role: Role) -> list[str] | None:
         """The tokens of the item and of the role's prompt that have a vector."""
         tokens = self.tokenise([item], role)
+        # what is masked out has no vector, nor have the tokens that the head skips
         ids = tokens.ids[tokens.filled("counted")]
         first = HEADS[self.folder.head_name].skips
         return [self.tokeniser.token_of(id_) for id_ in ids[first:].tolist()]

@@ -104,6 +104,7 @@ def check_maker(folder: Path, files: str | None, model: str) -> None:
         return
     other = made.files != files
     if files is None:
+        # the same model may go by several names, and what the catalog does not know by any
         names = {catalogued(name.partition("@")[0]) for name in (made.source, model)}
         other = len(names) == 2 and None not in names
     if other:

@@ -56,7 +56,6 @@ class Distributed(Group):
         return gathered
 
     def add(self, weights: Iterable[Tensor]) -> None:
-        """See Group.add."""
         bucket: list[Tensor] = []
         for weight in weights:
             if weight.grad is None:
@@ -68,7 +67,6 @@ class Distributed(Group):
         _sum(bucket)
 
     def share(self, tensors: Iterable[Tensor]) -> None:
-        """See Group.share."""
         with _noticing(), torch.no_grad():
             for tensor in tensors:
                 value = tensor.detach().to(self.device)
@@ -76,7 +74,6 @@ class Distributed(Group):
                 tensor.copy_(value)
 
     def agree(self, value: T) -> T:
-        """See Group.agree."""
         said = [value]
         with _noticing():
             dist.broadcast_object_list(said, 0, device=torch.device("cpu"))

@@ -84,7 +84,7 @@ def check_whole(folder: Path, arrays: Mapping[str, Array]) -> None:
     kept is taken as it is.
     """
     path = folder / CHECKSUMS
-    if not os.path.lexists(path):
+    if not os.path.lexists(path):  # a link that leads nowhere is damage, too
         return
     noted = read_fields(path)
     for name, array in arrays.items():

@@ -143,7 +143,7 @@ class Fused(Embeddings):
         head = 8 * (len(self.parts) - 1)
         split: list[list[bytes]] = [[] for _ in self.parts]
         for record in records:
-            start = head
+            start = head  # behind the sizes; the last part takes what is left
             for at, size in enumerate(np.frombuffer(record[:head], np.int64).tolist()):
                 split[at].append(record[start : start + size])
                 start += size

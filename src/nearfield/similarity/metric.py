@@ -50,8 +50,8 @@ def turned_pairs(own: Array, other: Array, *, tolerance: float = 1e-6) -> tuple[
     rows, columns = own.shape
     turned = 0
     for a, b in zip(own, other, strict=True):  # one row at a time: (m, m), never (n, m, m)
-        first = _signs(a, tolerance)
-        turned += int((first * _signs(b, tolerance) < 0).sum()) // 2
+        opposite = _signs(a, tolerance) * _signs(b, tolerance) < 0
+        turned += int(opposite.sum()) // 2  # each pair is there twice, as (i, j) and (j, i)
     return turned, rows * columns * (columns - 1) // 2
 
 

@@ -42,7 +42,7 @@ class Cached:
             if self.path.is_dir():
                 shutil.rmtree(self.path)
                 return
-            for end in ("", "-wal", "-shm"):
+            for end in ("", "-wal", "-shm"):  # what SQLite keeps beside a file of vectors
                 self.path.with_name(self.path.name + end).unlink(missing_ok=True)
 
 

@@ -66,6 +66,7 @@ class Centred(Wrapped[Dense]):
         texts = vectors[~drawn]
         images = vectors[drawn]
         means = np.stack([texts.mean(0), images.mean(0)])
+        # texts stand in for queries, which are texts, too
         asked = _some(texts)
         to_texts = asked @ unit(asked - means[0]).T
         to_images = asked @ unit(_some(images) - means[1]).T

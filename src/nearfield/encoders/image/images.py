@@ -132,14 +132,12 @@ class ImageEncoder(Opened):
         return cls(ImageTower(folder).to(torch_device(folder.path, options)))
 
     def texts_as(self, role: Role, texts: Sequence[str]) -> Dense:
-        """Raises InputError."""
         raise InputError(
             f"{self.contract.name} is a model of images alone; join it with a model of texts: "
             "nearfield models join"
         )
 
     def images_as_vectors(self, items: Sequence[Item], places: Sequence[int]) -> Vectors:
-        """See Opened.images_as_vectors."""
         return seen(self.tower, items, places)
 
 
@@ -169,9 +167,11 @@ def seen(tower: SeesImages, items: Sequence[Item], places: Sequence[int]) -> Vec
         return tower.prepared([_opened(items[place], place)])
 
     batches = [list(places[start : start + BATCH]) for start in range(0, len(places), BATCH)]
+    if not batches:
+        return
     with ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="decode") as pool:
-        coming = [pool.submit(prepared, place) for place in batches[0]] if batches else []
-        for at, following in zip(batches, [*batches[1:], []], strict=False):
+        coming = [pool.submit(prepared, place) for place in batches[0]]
+        for at, following in zip(batches, [*batches[1:], []], strict=True):
             each = [image.result() for image in coming]
             given = {}
             for name in each[0]:

@@ -72,10 +72,8 @@ class JoinedEncoder(Opened):
         return self.text.roles_differ
 
     def texts_as(self, role: Role, texts: Sequence[str]) -> Dense:
-        """See Opened.texts_as."""
         return self.text.encode_as(role, texts)
 
     def images_as_vectors(self, items: Sequence[Item], places: Sequence[int]) -> Vectors:
-        """See Opened.images_as_vectors."""
         for at, made in self.image.images_as_vectors(items, places):
             yield at, normalised(self.projection(made))

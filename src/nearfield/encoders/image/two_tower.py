@@ -45,7 +45,6 @@ class TwoTowerEncoder(Opened):
         return Written(np.arange(len(texts)), given)
 
     def texts_as(self, role: Role, texts: Sequence[str]) -> Dense:
-        """See Opened.texts_as."""
         lengths = np.array(self.model.count(texts))
         read = np.minimum(lengths, self.contract.max_tokens)
         counts = np.stack([read, lengths - read], 1)
@@ -57,5 +56,4 @@ class TwoTowerEncoder(Opened):
         return Dense.under(self.contract, np.concatenate(parts), counts=counts)
 
     def images_as_vectors(self, items: Sequence[Item], places: Sequence[int]) -> Vectors:
-        """See Opened.images_as_vectors."""
         return seen(self.model, items, places)

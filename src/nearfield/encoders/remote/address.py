@@ -35,7 +35,7 @@ class Address:
         an address without a model, and for a URL with a password or a query.
         """
         name = str(name)
-        if possible(name) and Path(name).exists():
+        if possible(name) and Path(name).exists():  # what lies here is meant, whatever its name
             return None
         vendor, colon, rest = name.partition(":")
         if name.startswith(_WEB):
@@ -48,6 +48,7 @@ class Address:
         if rest.startswith(_WEB):
             url, _, model = rest.partition("#")
             parts = urlsplit(url)
+            # the address is in logs, manifests and run folders; it is not repeated in the error
             if parts.username or parts.password or parts.query:
                 raise InputError(
                     f"{parts.scheme}://{parts.hostname}: holds a password or a query; wanted the "

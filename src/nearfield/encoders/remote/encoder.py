@@ -271,11 +271,14 @@ class RemoteEncoder(Encoder[Dense]):
     def _held(self, items: Sequence[str], role: Role) -> dict[bytes, Value]:
         """What is in the cache of the items, and what an empty one has."""
         held = self._kept(role).find(list(dict.fromkeys(map(_key, items))))
+        # some vendors refuse a request that holds one
         held[_EMPTY] = (np.zeros(self.contract.dim, np.float32), np.zeros(3, np.int64))
         return held
 
     def _missing(self, items: Sequence[str], held: Mapping[bytes, Value]) -> dict[str, int]:
-        """The different texts that are not held, with the place of the first of each."""
+        """The different texts that are not held, with the place of the first of each, by which an
+        error names it.
+        """
         missing: dict[str, int] = {}
         for place, item in enumerate(items):
             if _key(item) not in held:

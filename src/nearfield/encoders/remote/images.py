@@ -59,6 +59,7 @@ def shown(url: str, place: int, client: Client) -> Shown:
     content = base64.b64decode(url.partition(",")[2])
     image = open_image(content, name=name)
     pixels = image.width * image.height
+    # an opened image no longer knows of what format its file was
     with require("PIL.Image", extra="vision").open(io.BytesIO(content)) as file:
         kind = _TAKEN.get(file.format)
     if kind is None:

@@ -296,6 +296,6 @@ def _parsed(content: bytes, status: int) -> Any:
 
 def message(body: Any) -> str:
     """What an error's body says, in one line."""
-    while isinstance(body, dict):
+    while isinstance(body, dict):  # {"error": {"message": ...}}, and the other way round
         body = next((body[word] for word in _LAST_WORDS if body.get(word)), str(body))
     return " ".join(str(body).split())[:SHOWN]

@@ -196,20 +196,26 @@ def _encoded(
         held = held[wanted]
     counts = np.concatenate([found.counts, made.counts])[wanted]
     before = [distinct[at] for at in found.items]
-    known = remembered.seconds(before)
-    seconds = made.seconds
-    if known:  # texts without a time are taken for the mean of the others
-        seconds += sum(known.values()) * len(before) / len(known)
-    elif before:  # a part of the time would be taken for all of it
-        seconds = 0.0
     usage = replace(
         Usage.counted(counts),
-        seconds=seconds,
+        seconds=_seconds(remembered, before, made.seconds),
         unknown_tokens=made.unknown,
         nothing_known=int((counts[:, 0] == 0).sum()),
     )
     result: Embeddings = replace(held, usage=usage, counts=counts[:, :2])
     return result
+
+
+def _seconds(remembered: Remembered, before: Sequence[bytes], now: float) -> float:
+    """What it took to make the texts with the hashes `before`, and those that took `now`; 0 where
+    that is not known.
+    """
+    known = remembered.seconds(before)
+    if known:  # those without a time are taken for the mean of the others
+        return now + sum(known.values()) * len(before) / len(known)
+    if before:  # a part of the time would be taken for all of it
+        return 0.0
+    return now
 
 
 def _fresh(

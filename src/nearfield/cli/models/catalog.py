@@ -133,8 +133,16 @@ def show(
         page = folder_page(Path(name), contract)
     else:
         found = card(name)
-        keys = ("contract", "roles", "api", "notes", "files", "published", "self_reported")
-        facts = {"name": found.name} | _facts(found) | {key: getattr(found, key) for key in keys}
+        facts = {"name": found.name} | _facts(found)
+        facts |= {
+            "contract": found.contract,
+            "roles": found.roles,
+            "api": found.api,
+            "notes": found.notes,
+            "files": {} if found.weights is None else found.weights.files,
+            "published": found.published,
+            "self_reported": found.self_reported,
+        }
         cached = found.local and installed(found, models_folder() / found.name)
         page = card_page(found, cached=cached)
     if json:
@@ -190,7 +198,7 @@ def _facts(card: Card) -> dict[str, object]:
         "summary": card.summary,
         "kind": card.kind,
         "hub": card.hub,
-        "revision": card.revision,
+        "revision": None if card.weights is None else card.weights.revision,
         "parameters": card.parameters,
         **_stated(card.contract),
         "provider": card.api.provider if card.api else None,

@@ -45,7 +45,9 @@ def test_show_tells_contract_scores_and_files(cli: Run) -> None:
     ):
         assert part in shown.stdout
     told = json.loads(cli("models", "show", "minilm", "--json").stdout)
-    assert told["files"] == card("minilm").files
+    weights = card("minilm").weights
+    assert weights is not None
+    assert told["files"] == weights.files
     assert told["contract"]["dim"] == 384
 
 

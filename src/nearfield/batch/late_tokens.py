@@ -58,6 +58,7 @@ class LateTokens:
         lengths = np.maximum(before, self.limit(QUERY, asked.length))
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         ids = np.full(int(offsets[-1]), self._filler, np.int32)
+        # where a query's own tokens come to lie: before the added ones
         place, _ = laid_out(offsets[:-1], before)
         ids[place] = tokens.ids
         filled = replace(tokens, ids=ids, offsets=offsets)

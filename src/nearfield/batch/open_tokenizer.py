@@ -123,11 +123,11 @@ def named_tokens(folder: Path) -> dict[str, str | None] | None:
     """The special tokens of `folder` by their names, as `cls_token`; None where its files leave it
     to transformers which these are.
     """
-    stated = _read(folder / "tokenizer_config.json")
+    stated = dict(_read(folder / "tokenizer_config.json"))
     name = str(stated.get("tokenizer_class", "")).removesuffix("Fast")
     if name not in _NAMED or not (folder / "tokenizer.json").is_file():
         return None
-    effective = {**_NAMED[name], **stated}
+    effective = _NAMED[name] | stated
     if not _same_names(_read(folder / "special_tokens_map.json"), effective):
         return None
     return {key: _content(token) for key, token in effective.items() if key.endswith("_token")}
@@ -155,9 +155,9 @@ def _agrees(tokenizer: Tokenizer, stated: dict[str, Any], folder: Path) -> bool:
     known = {*_CHECKED, *_MORE_SPECIAL, *_WITHOUT_EFFECT}
     if any(key not in known and not key.endswith("_token") for key in stated):
         return False
-    return _pieces_agree(tokenizer, stated, name) and _added_tokens_agree(
-        tokenizer, stated, name, folder
-    )
+    if not _pieces_agree(tokenizer, stated, name):
+        return False
+    return _added_tokens_agree(tokenizer, stated, name, folder)
 
 
 def _pieces_agree(tokenizer: Tokenizer, stated: dict[str, Any], name: str) -> bool:
@@ -191,12 +191,14 @@ def _pairs_agree(tokenizer: Tokenizer, name: str, around: list[Any]) -> bool:
     """
     # the post-processor is not taken apart: what it makes of two texts says all that counts
     encoding = tokenizer.encode("a", "b")
-    said = [
-        token if owner is None else "AB"[owner]
-        for owner, token in zip(encoding.sequence_ids, encoding.tokens, strict=True)
-    ]
+    said = list(encoding.tokens)
+    for at, owner in enumerate(encoding.sequence_ids):
+        if owner is not None:
+            said[at] = "AB"[owner]
+    before, after = around
     order, types = _PAIRED[name]
-    wanted = [around[0], *(around[1] if letter == "S" else letter for letter in order)]
+    parts = {"A": "A", "B": "B", "S": after}
+    wanted = [before, *[parts[letter] for letter in order]]
     return said == wanted and encoding.type_ids == [0, *types]
 
 
@@ -206,28 +208,24 @@ def _added_tokens_agree(
     """Whether all tokens that transformers keeps whole are kept whole by tokenizer.json, and no
     others.
     """
-    added = {
-        number: _properties(token) for number, token in tokenizer.get_added_tokens_decoder().items()
-    }
+    added = tokenizer.get_added_tokens_decoder()
     decoder = stated.get("added_tokens_decoder")
     also: Mapping[str, Any] = {}
     if decoder is not None:  # it counts in place of three other statements
-        if {
-            int(number): _properties(AddedToken(**token)) for number, token in decoder.items()
-        } != added:
+        own = {number: _properties(token) for number, token in added.items()}
+        said = {int(number): _properties(AddedToken(**token)) for number, token in decoder.items()}
+        if said != own:
             return False
     else:
         also = _read(folder / "special_tokens_map.json")
-        own = {properties[0]: number for number, properties in added.items()}
-        if any(
-            own.get(content) != number
-            for content, number in _read(folder / "added_tokens.json").items()
-        ):
-            return False
-    special = {properties[0] for properties in added.values() if properties[-1]}
-    effective = {**_NAMED[name], **stated}
+        numbers = {token.content: number for number, token in added.items()}
+        for content, number in _read(folder / "added_tokens.json").items():
+            if numbers.get(content) != number:
+                return False
+    effective = _NAMED[name] | stated
     if not _same_names(also, effective):
         return False
+    special = {token.content for token in added.values() if token.special}
     return special.issuperset(_special_contents(effective, also))
 
 
@@ -282,10 +280,8 @@ def _built(
             "library, which is what is run here"
         )
     for method in _CALLED:
-        # a class that overrides one of these may make other ids than its backend alone
-        plain = getattr(TokenizersBackend, method, None) or getattr(
-            PreTrainedTokenizerBase, method, None
-        )
+        plain = getattr(TokenizersBackend, method, None)
+        plain = plain or getattr(PreTrainedTokenizerBase, method, None)
         if getattr(kind, method, None) is not plain:
             raise ModelError(
                 f"{folder}: its tokeniser {kind.__name__} has a {method} of its own, "

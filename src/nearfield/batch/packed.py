@@ -54,15 +54,14 @@ class Packed(Sequences):
         """
         lengths = self.lengths
         unseen = self.filled("unseen")
+        # -1 is no length, so that the first sequence and the end are changes, too
         changes = np.diff(lengths, prepend=-1, append=-1) != 0
         changes |= np.diff(unseen, prepend=-1, append=-1) != 0
-        cuts = np.flatnonzero(changes).tolist()
-        runs = pairwise(cuts)
-        return [
-            (start, end, int(lengths[start]), int(unseen[start]))
-            for start, end in runs
-            if lengths[start]
-        ]
+        runs = []
+        for start, end in pairwise(np.flatnonzero(changes).tolist()):
+            if lengths[start]:
+                runs.append((start, end, int(lengths[start]), int(unseen[start])))
+        return runs
 
 
 def pack(tokens: Tokens, items: Integers) -> Packed:
@@ -82,7 +81,7 @@ def pack(tokens: Tokens, items: Integers) -> Packed:
 
 
 def _longest_first(tokens: Tokens, items: Integers) -> Integers:
-    # stable: ties keep their order
+    # by the last key first; stable, so that ties keep their order
     return np.lexsort((tokens.filled("unseen")[items], -tokens.lengths[items]))
 
 
@@ -114,5 +113,6 @@ def mixed(batches: Sequence[Packed]) -> list[Packed]:
     takes. The order is that of the multiples of the golden ratio, which lie evenly however many are
     taken.
     """
+    # argsort twice is the rank of each: the batch of the least multiple comes first
     order = np.argsort(np.arange(len(batches)) * 0.6180339887498949 % 1.0)
     return [batches[at] for at in np.argsort(order)]

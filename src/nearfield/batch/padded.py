@@ -26,9 +26,10 @@ def token_budget_batches(lengths: Integers, budget: int, together: str = PADDED)
     batches = []
     start = 0
     while start < len(order):
-        size = 1 if together == ALONE else max(1, budget // max(1, int(lengths[order[start]])))
-        if together == EQUAL:
-            size = int((lengths[order[start : start + size]] == lengths[order[start]]).sum())
+        longest = int(lengths[order[start]])
+        size = 1 if together == ALONE else max(1, budget // max(1, longest))
+        if together == EQUAL:  # they lie next to each other
+            size = int((lengths[order[start : start + size]] == longest).sum())
         batches.append(order[start : start + size])
         start += size
     return batches

@@ -46,10 +46,10 @@ def pair_template(tokeniser: Tokeniser) -> PairTemplate:
     first, or one of them is left out.
     """
     encoding = tokeniser.pair()
-    owners = encoding.sequence_ids
     ids = encoding.ids
     types = encoding.type_ids
-    first, second = ([at for at, owner in enumerate(owners) if owner == text] for text in (0, 1))
+    first = [at for at, owner in enumerate(encoding.sequence_ids) if owner == 0]
+    second = [at for at, owner in enumerate(encoding.sequence_ids) if owner == 1]
     if not first or not second or first[-1] > second[0]:
         raise ModelError(
             "the tokeniser does not put a pair's first text before its second, so it is not "
@@ -113,7 +113,7 @@ class PairTokeniser:
         pool, types, places = self._pool(first, second)
         # Every pair is five pieces of that pool: specials, the first text, specials, the second
         # text, specials. Laying the pieces of all pairs end to end takes no loop over pairs.
-        begins = np.empty((len(at[0]), 5), np.int64)
+        begins = np.empty((len(at[0]), 5), np.int64)  # (n, 5), as `lengths`
         lengths = np.empty_like(begins)
         begins[:, ::2] = places[:3]
         lengths[:, ::2] = [len(part) for part in self.template.specials]
@@ -122,10 +122,11 @@ class PairTokeniser:
             lengths[:, 2 * text + 1] = kept[text]
             if self.tokeniser.cuts_start:
                 begins[:, 2 * text + 1] += whole[text] - kept[text]
-        source, ends = laid_out(begins.ravel(), lengths.ravel())
+        source, offsets = laid_out(begins.ravel(), lengths.ravel())
         lost = whole[0] + whole[1] - kept[0] - kept[1]
         columns = {"types": types[source]} if self.typed else {}
-        return Tokens(pool[source], ends[::5], lost, 0, columns=columns)
+        # every fifth piece begins a pair
+        return Tokens(pool[source], offsets[::5], lost, 0, columns=columns)
 
     def _pool(
         self, first: Tokens, second: Tokens

@@ -66,15 +66,20 @@ class Sequences:
 
 def taken(columns: Columns, *, tokens: Any, sequences: Any) -> dict[str, Array]:
     """The columns of the tokens and the sequences at these positions."""
-    return {
-        name: column[tokens if name in PER_TOKEN else sequences] for name, column in columns.items()
-    }
+    found = {}
+    for name, column in columns.items():
+        places = tokens if name in PER_TOKEN else sequences
+        found[name] = column[places]
+    return found
 
 
 def joined(parts: Sequence[Sequences]) -> dict[str, Array]:
     """The columns of all parts, one after the other: each that some part has."""
-    names = dict.fromkeys(name for part in parts for name in part.columns)
-    return {name: np.concatenate([part.filled(name) for part in parts]) for name in names}
+    found: dict[str, Array] = {}
+    for name in (*PER_TOKEN, *PER_SEQUENCE):
+        if any(name in part.columns for part in parts):
+            found[name] = np.concatenate([part.filled(name) for part in parts])
+    return found
 
 
 def laid_out(starts: Places, lengths: Places) -> tuple[Places, Places]:
@@ -83,4 +88,6 @@ def laid_out(starts: Places, lengths: Places) -> tuple[Places, Places]:
     """
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
-    return np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1]), offsets
+    # how far each sequence moves, once for each of its tokens, and where those come to lie
+    moved = np.repeat(starts - offsets[:-1], lengths)
+    return moved + np.arange(offsets[-1]), offsets

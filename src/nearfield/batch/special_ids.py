@@ -23,7 +23,8 @@ def special_ids(transformer: Path) -> tuple[int, ...]:
     if known is None:
         return _as_transformers_says(transformer)
     tokeniser = Tokeniser.open(transformer, max_tokens=8)
-    ids = {tokeniser.id_of(token) for name in _NAMES if (token := known.get(name))}
+    named = [known.get(name) for name in _NAMES]
+    ids = {tokeniser.id_of(token) for token in named if token}
     return tuple(sorted(id_ for id_ in ids if id_ is not None))
 
 

@@ -141,13 +141,13 @@ class Tokeniser:
         from_start = False
         left_out = None
         characters = None
-        if not drop_unknown:
-            from_start = (tokenizer.truncation or {}).get("direction") == "left"
-        else:
+        if drop_unknown:
             left_out = unknown_id(tokenizer)
             lengths = [len(token) for token in tokenizer.get_vocab()]
             if max_tokens < UNLIMITED and lengths:
                 characters = max_tokens * int(np.median(lengths))
+        else:
+            from_start = (tokenizer.truncation or {}).get("direction") == "left"
         made = cls(
             tokenizer,
             max_tokens=max_tokens,
@@ -175,14 +175,17 @@ class Tokeniser:
             if len(ids) > limit:
                 # cut here and not by the tokenizers library, which does not say how much it cut
                 lost[item] = len(ids) - limit
-                head = _specials_at_start(encoding)
-                tail = _specials_at_end(encoding)
-                kept = head if self._from_start else limit - tail
+                # one piece is taken out: behind the specials at the start, or before those at
+                # the end
+                kept = _specials_at_start(encoding)
+                if not self._from_start:
+                    kept = limit - _specials_at_end(encoding)
                 ids = ids[:kept] + ids[kept + len(ids) - limit :]
             rows.append(ids)
             # of a text that was cut by characters, the tokens that it would have had are lost
             if self._characters is not None and len(whole[item]) > self._characters:
-                lost[item] = max(1, len(self._encode([whole[item]])[0].ids) - len(ids))
+                uncut = self._encode([whole[item]])[0]
+                lost[item] = max(1, len(uncut.ids) - len(ids))
         tokens = _flat(rows, lost, self._prompt_tokens(prompt))
         self.refuse_beyond(tokens.ids)
         if self._left_out is None:
@@ -219,15 +222,15 @@ class Tokeniser:
         not unknown, and no byte.
         """
         unknown = unknown_id(self._tokenizer)
-        return [
-            [
-                (start, end, id_ != unknown and not _BYTE.fullmatch(token))
-                for id_, token, (start, end) in zip(
-                    encoding.ids, encoding.tokens, encoding.offsets, strict=True
-                )
-            ]
-            for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        ]
+        found = []
+        for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False):
+            pieces = []
+            tokens = zip(encoding.ids, encoding.tokens, encoding.offsets, strict=True)
+            for id_, token, (start, end) in tokens:
+                known = id_ != unknown and not _BYTE.fullmatch(token)
+                pieces.append((start, end, known))
+            found.append(pieces)
+        return found
 
     def prompt_cost(self, prompt: str) -> int:
         """How many tokens the prompt adds to a text: without the special tokens, which the text has
@@ -243,19 +246,19 @@ class Tokeniser:
         """The special tokens that are put before and after a text."""
         with foreign(self._source, _FAILED):
             encoding = self._tokenizer.encode("a", add_special_tokens=self._specials)
-        self.refuse_beyond(encoding.ids)
+        ids = encoding.ids
+        self.refuse_beyond(ids)
         refuse_repeats(encoding)
-        return encoding.ids[: _specials_at_start(encoding)], encoding.ids[
-            len(encoding.ids) - _specials_at_end(encoding) :
-        ]
+        before = ids[: _specials_at_start(encoding)]
+        after = ids[len(ids) - _specials_at_end(encoding) :]
+        return before, after
 
     @property
     def types(self) -> frozenset[int]:
         """The types of the tokens of one text, its special tokens included."""
         with foreign(self._source, _FAILED):
-            return frozenset(
-                self._tokenizer.encode("a", add_special_tokens=self._specials).type_ids
-            )
+            encoding = self._tokenizer.encode("a", add_special_tokens=self._specials)
+        return frozenset(encoding.type_ids)
 
     def pair(self) -> Encoding:
         """What the tokeniser makes of a pair of one-letter texts: where special tokens go, and the
@@ -335,6 +338,7 @@ def _table_rows(folder: Path) -> int | None:
 def unknown_id(tokenizer: Tokenizer) -> int | None:
     """The id that a tokeniser gives what its vocabulary lacks, None where it has none."""
     if isinstance(tokenizer.model, models.Unigram):
+        # which its own object does not tell
         found: int | None = json.loads(tokenizer.to_str())["model"].get("unk_id")
         return found
     token = tokenizer.model.unk_token
@@ -351,19 +355,20 @@ def _keep_whole(tokenizer: Tokenizer, markers: Sequence[str]) -> None:
     belong.
     """
     for marker in markers:
-        known = [
-            text
-            for text in (marker, *marker.split(None, 1)[:1])
-            if tokenizer.token_to_id(text) is not None
-        ]
-        if known and tokenizer.encode(known[0], add_special_tokens=False).tokens != known[:1]:
-            tokenizer.add_special_tokens([AddedToken(known[0], normalized=False, special=True)])
+        candidates = (marker, *marker.split(None, 1)[:1])
+        known = [text for text in candidates if tokenizer.token_to_id(text) is not None]
+        if not known:
+            continue
+        token = known[0]
+        if tokenizer.encode(token, add_special_tokens=False).tokens != [token]:
+            tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True)])
 
 
 def _without(tokens: Tokens, id_: int) -> Tokens:
     kept = tokens.ids != id_
     if kept.all():
         return tokens
+    # how many tokens are kept before each place, so that an offset becomes the one among these
     before = np.concatenate([[0], np.cumsum(kept)])
     return replace(
         tokens,

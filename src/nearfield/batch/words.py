@@ -51,9 +51,9 @@ class Words:
         stop_words: Sequence[str] | None = None,
         terms: Sequence[str] = (),
     ) -> None:
-        self.stop_words = tuple(
-            _stop_words(stemmer or "english") if stop_words is None else stop_words
-        )
+        if stop_words is None:
+            stop_words = _stop_words(stemmer or "english")
+        self.stop_words = tuple(stop_words)
         self._known = _Known(
             None if stemmer is None else _snowball(stemmer),
             frozenset(map(folded, self.stop_words)),
@@ -87,20 +87,21 @@ class Words:
 
     def _numbered(self, texts: Sequence[str]) -> Numbered:
         number = self._known.__getitem__
-        offsets, unknown = np.zeros(len(texts) + 1, np.int64), np.zeros(len(texts), np.int64)
+        lengths = np.zeros(len(texts), np.int64)
+        unknown = np.zeros(len(texts), np.int64)
         blocks = [np.empty(0, np.int32)]
         left = iter(texts)
         for start in range(0, len(texts), _TEXTS):
             # an array per text takes more than its numbers: few are held at a time
-            rows = [
-                np.fromiter(map(number, words(text)), np.int32) for text in islice(left, _TEXTS)
-            ]
-            here = slice(start, start + len(rows))
-            unknown[here] = [np.count_nonzero(row == UNKNOWN) for row in rows]
-            rows = [row[row >= 0] for row in rows]
-            offsets[1:][here] = [len(row) for row in rows]
+            rows = []
+            for at, text in enumerate(islice(left, _TEXTS), start):
+                row = np.fromiter(map(number, words(text)), np.int32)
+                unknown[at] = np.count_nonzero(row == UNKNOWN)
+                row = row[row >= 0]
+                lengths[at] = len(row)
+                rows.append(row)
             blocks.append(np.concatenate(rows))
-        np.cumsum(offsets, out=offsets)
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
         return Numbered(np.concatenate(blocks), offsets, unknown)
 
 
@@ -142,10 +143,6 @@ def _snowball(language: str) -> Stemmer.Stemmer:
 def _stop_words(language: str) -> list[str]:
     from bm25s import stopwords
 
-    return list(
-        getattr(
-            stopwords,
-            f"STOPWORDS_{'EN' if language in ('english', 'porter') else language.upper()}",
-            (),
-        )
-    )
+    # "porter" is an older stemmer of English
+    name = "EN" if language in ("english", "porter") else language.upper()
+    return list(getattr(stopwords, f"STOPWORDS_{name}", ()))

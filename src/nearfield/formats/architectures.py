@@ -114,7 +114,8 @@ class Names:
         """
         if key in self.fixed:
             return self.fixed[key]
-        return config.get(self.keys.get(key, key), {**DEFAULTS, **self.defaults}.get(key))
+        default = self.defaults.get(key, DEFAULTS.get(key))
+        return config.get(self.keys.get(key, key), default)
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,10 @@ class Architecture:
 
     `packs`: texts lie end to end, each as if it were alone, which a test holds it to; else a test
     holds it to the same beside longer ones and padded. `after_padding`: positions count from the
-    padding's id + 1. `classifier`: what its *ForSequenceClassification makes of the states, by its
-    name in classifiers.py, or WHOLE. `names` and `scores`: what the native runtime reads of the
-    backbone and of the classifier, where it runs them.
+    padding's id + 1, so that the rows up to it are of no token. `classifier`: what its
+    *ForSequenceClassification makes of the states, by its name in classifiers.py, or WHOLE. `names`
+    and `scores`: what the native runtime reads of the backbone and of the classifier, where it runs
+    them.
     """
 
     packs: bool = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,6 @@ _PYLATE = (
 )
 # tokens of a query where a ColBERT folder doesn't say (Khattab and Zaharia 2020)
 _USUAL_LENGTH = 32
-
-
 KIND = "multi-vector"
 _MODULES = ("Transformer", "Dense", "MultiVectorMask", "Normalize", "Pooling")
 
@@ -96,10 +95,10 @@ def _folder(
 ) -> ModelFolder:
     transformer = files.transformer
     limits = read_settings(transformer, KIND)
-    query, document = (  # a length that is stated of a role counts instead of the tokeniser's
-        max_tokens_of(transformer, files.config, limits, files.stated, own=own)
-        for own in (settings.longest_query, settings.document_tokens)
-    )
+    limit = partial(max_tokens_of, transformer, files.config, limits, files.stated)
+    # a length that is stated of a role counts instead of the tokeniser's
+    query = limit(own=settings.longest_query)
+    document = limit(own=settings.document_tokens)
     facts: dict[str, Any] = {
         "kind": KIND,
         "pooling": "tokens",

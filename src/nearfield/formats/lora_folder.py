@@ -60,10 +60,11 @@ class LoRAFolder:
         The latter is rank-stabilised LoRA (Kalajdzievski 2023, theorem 3.2), which the folder asks
         for as use_rslora.
         """
-        alpha = next(
-            (value for key, value in self.alphas.items() if re.match(rf"(.*\.)?({key})$", module)),
-            self.alpha,
-        )
+        alpha = self.alpha
+        for key, value in self.alphas.items():
+            if re.match(rf"(.*\.)?({key})$", module):  # PEFT takes the first that matches
+                alpha = value
+                break
         return alpha / (math.sqrt(rank) if self.by_root else rank)
 
 
@@ -107,25 +108,27 @@ def read_lora(path: Path) -> LoRAFolder:
             f"{path / CONFIG}: was begun by {begun}, which changes the base's "
             "weights too; convert it with peft to plain LoRA"
         )
-    facts.integer("r", low=1)
-    patterns = facts.object("alpha_pattern", None)
+    facts.integer("r", low=1)  # each layer's own rank is read off its matrices
     alphas = {}
+    patterns = facts.object("alpha_pattern", None)
     if patterns is not None:
-        alphas = {_pattern(key, patterns): patterns.number(key) for key in patterns}
+        _refuse_no_patterns(patterns)
+        alphas = {key: patterns.number(key) for key in patterns}
     base = facts.text("base_model_name_or_path", None)
     by_root = facts.flag("use_rslora", False)
     return LoRAFolder(path, base, facts.number("lora_alpha"), alphas, by_root)
 
 
-def _pattern(key: str, patterns: Fields) -> str:
-    try:
-        re.compile(f"({key})$")
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ModelError(
-            f"{patterns.path}: alpha_pattern has {key[:60]!r}, which is not a regular "
-            f"expression: {error}"
-        ) from error
-    return key
+def _refuse_no_patterns(patterns: Fields) -> None:
+    """Raise ModelError for a key that is no regular expression."""
+    for key in patterns:
+        try:
+            re.compile(f"({key})$")
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ModelError(
+                f"{patterns.path}: alpha_pattern has {key[:60]!r}, which is not a regular "
+                f"expression: {error}"
+            ) from error
 
 
 _OTHER_NAMES = {
@@ -153,15 +156,12 @@ def role_adapters(path: Path) -> dict[Role, Path]:
                     f"{place} holds no {CONFIG}"
                 )
         return places
-    configs = [
-        config
-        for pattern in ("*", "adapters/*")
-        for config in sorted(path.glob(f"{pattern}/{CONFIG}"))
-    ]
-    found = {
-        config.parent.name: inside(path, str(config.parent.relative_to(path)), path=path)
-        for config in configs
-    }
+    found = {}
+    for pattern in ("*", "adapters/*"):
+        for config in sorted(path.glob(f"{pattern}/{CONFIG}")):
+            place = config.parent.relative_to(path)
+            # a link may lead out of the folder
+            found[place.name] = inside(path, str(place), path=path)
     for role, names in _OTHER_NAMES.items():
         there = [found[name] for name in names if name in found]
         if there:
@@ -182,31 +182,34 @@ def lora_json(
     The commonest rank and alpha are stated once, the others by layer.
     """
     modules = {name.rpartition(".")[0] for name in beside if name.endswith(".weight")}
+    # layers of which the bias alone was trained
     biased = {name.rpartition(".")[0] for name in beside} - modules
-    bias = "none" if not biased else "lora_only" if biased <= set(ranks) else "all"
-    rank, alpha = (Counter(values.values()).most_common(1)[0][0] for values in (ranks, alphas))
-    facts: dict[str, Any] = {
+    bias = "none"
+    if biased:
+        bias = "lora_only" if biased <= set(ranks) else "all"
+    rank, other_ranks = _by_name(ranks)
+    alpha, other_alphas = _by_name(alphas)
+    return {
         "peft_type": "LORA",
         "task_type": "FEATURE_EXTRACTION",
         "base_model_name_or_path": base,
         "inference_mode": True,
-    }
-    facts |= {
         "r": rank,
         "lora_alpha": alpha,
         "use_rslora": False,
         "lora_dropout": 0.0,
         "bias": bias,
         "fan_in_fan_out": False,
-    }
-    facts["rank_pattern"] = {
-        re.escape(name): other for name, other in ranks.items() if other != rank
-    }
-    facts["alpha_pattern"] = {
-        re.escape(name): other for name, other in alphas.items() if other != alpha
-    }
-    return facts | {
+        "rank_pattern": other_ranks,
+        "alpha_pattern": other_alphas,
         "target_modules": sorted(ranks),
         "modules_to_save": sorted(modules) or None,
         "init_lora_weights": True,
     }
+
+
+def _by_name(values: Mapping[str, float]) -> tuple[float, dict[str, float]]:
+    """The commonest value, and the others by patterns of the layers' names."""
+    ((usual, _),) = Counter(values.values()).most_common(1)
+    others = {re.escape(name): value for name, value in values.items() if value != usual}
+    return usual, others

@@ -52,14 +52,11 @@ class Pooled(Layout):
 
     def read(self, files: Files) -> ModelFolder:
         """See Layout."""
-        order = [_KINDS.index(kind) for kind in files.kinds if kind in _KINDS]
-        counts = [files.kinds.count(kind) for kind in _KINDS]
         files.refuse_modules(
             _KINDS,
             f"{', '.join(_KINDS[:2])}, then Dense and Normalize where used; or Transformer and "
             "SpladePooling",
-            fit=not files.modules
-            or (order == sorted(order) and counts[:2] == [1, 1] and counts[3] <= 1),
+            fit=_fit(files.kinds),
         )
         limits = read_settings(files.transformer, "dense")
         projections = files.folders("Dense")
@@ -90,6 +87,18 @@ LAYOUT = Pooled()
 THREE = Pooled("three", kind="several", head="three")
 
 
+def _fit(kinds: list[str]) -> bool:
+    """Whether modules of these kinds are one model: none, or those of `_KINDS` in their order, of
+    which Dense alone may come more than once, and with Normalize may be missing.
+    """
+    if not kinds:
+        return True
+    known = [kind for kind in kinds if kind in _KINDS]
+    in_order = known == sorted(known, key=_KINDS.index)
+    pooled_once = kinds.count("Transformer") == kinds.count("Pooling") == 1
+    return in_order and pooled_once and kinds.count("Normalize") <= 1
+
+
 def _has_token_heads(files: Files) -> bool:
     """Whether the two other heads lie beside the dense one; nearfield.json may ask for that
     alone.
@@ -110,7 +119,8 @@ def _pooling(files: Files) -> dict[str, Any]:
         return _module_pooling(files.folders("Pooling")[0])
     if "pooling" not in stated:
         sparse = ""
-        if any(name.endswith("ForMaskedLM") for name in files.config.texts("architectures", [])):
+        classes = files.config.texts("architectures", [])
+        if any(name.endswith("ForMaskedLM") for name in classes):
             sparse = '; for a SPLADE model {"contract": {"kind": "sparse"}}'
         raise ContractError(
             f"{files.path}: nothing says how token states are pooled (no modules.json); state it "
@@ -131,7 +141,7 @@ def _module_pooling(folder: Path) -> dict[str, Any]:
     stated = facts.get("pooling_mode")
     if stated is None:
         modes = [name for key, name in LEGACY_POOLING.items() if facts.flag(key, False)]
-        modes = modes or ["mean"]
+        modes = modes or ["mean"]  # as in sentence-transformers, where nothing is said
     elif isinstance(stated, list):
         modes = facts.texts("pooling_mode")
     else:
@@ -151,10 +161,10 @@ def pooling_json(contract: Contract, hidden: int) -> dict[str, Any]:
     """What the config.json of a sentence-transformers pooling over states of `hidden` dimensions
     holds.
     """
-    (name,) = (theirs for theirs, ours in _POOLING_NAMES.items() if ours == contract.pooling)
+    theirs = {ours: name for name, ours in _POOLING_NAMES.items()}
     return {
         "embedding_dimension": hidden,
-        "pooling_mode": name,
+        "pooling_mode": theirs[contract.pooling],
         "include_prompt": contract.include_prompt,
     }
 
@@ -169,21 +179,18 @@ def read_token_head(
     """
     weights = read_torch_file(file)
     weight = weights.get("weight")
-    bias = weights.get("bias")
     shapes = {name: value.shape for name, value in weights.items()}
-    if weight is None or weight.ndim != 2:
-        fits = False
-    else:
-        # a layer without a bias is one as well
+    fits = False
+    if weight is not None and weight.ndim == 2:
         wanted = {"weight": (outputs or len(weight), hidden), "bias": weight.shape[:1]}
-        fits = all(shapes[name] == wanted.get(name) for name in shapes)
-    if not fits or weight is None:
+        fits = shapes.items() <= wanted.items()  # a layer without a bias is one as well
+    if weight is None or not fits:
         raise ModelError(
             f"{file}: is not a linear layer over states of {hidden} dimensions: it holds {shapes}; "
             f"wanted a weight ({outputs or 'any'}, {hidden}) and a bias of as many numbers"
         )
-    if not np.isfinite(weight).all() or (bias is not None and not np.isfinite(bias).all()):
+    if not all(np.isfinite(values).all() for values in weights.values()):
         raise ModelError(
             f"{file}: holds NaN or infinite values; the file is damaged or its training failed"
         )
-    return weight, bias
+    return weight, weights.get("bias")

@@ -49,14 +49,15 @@ def refuse_foreign_modules(path: Path) -> None:
     code is never run here.
     """
     file = path / "modules.json"
-    for module in read_objects(file) if file.exists() else []:
+    if not file.exists():
+        return
+    for module in read_objects(file):
         kind = module.text("type")
         if not kind.startswith(OWN_TYPES) and kind not in KNOWN_TYPES:
-            advice = (
-                "wanted sentence-transformers' own modules: code of other packages, or of "
-                "the folder, is not run as a module"
+            raise ModelError(
+                f"{file}: {module.where}type is {kind}; wanted sentence-transformers' own "
+                "modules: code of other packages, or of the folder, is not run as a module"
             )
-            raise ModelError(f"{file}: {module.where}type is {kind}; {advice}")
 
 
 def remote_code(transformer: Path, *, task: str = "", trusted: bool) -> tuple[Path, ...]:
@@ -75,10 +76,10 @@ def remote_code(transformer: Path, *, task: str = "", trusted: bool) -> tuple[Pa
         if repository:
             advice = f"copy its files into the folder and leave out {repository}-- in {MAP}"
             raise ModelError(f"{where}, which is code outside of the folder and not run; {advice}")
-        if not _source(transformer, reference).is_file():
+        source = transformer / f"{reference.rpartition('.')[0]}.py"
+        if not source.is_file():
             raise ModelError(
-                f"{where}, and the folder has no "
-                f"{_source(transformer, reference).name}; get it where the model came from"
+                f"{where}, and the folder has no {source.name}; get it where the model came from"
             )
     if stated:
         return tuple(sorted(transformer.glob("*.py")))
@@ -98,13 +99,11 @@ def refuse_code(transformer: Path, *, task: str) -> None:
 
 def described(files: tuple[Path, ...]) -> str:
     """The files, each with its SHA-256, in words."""
-    return ", ".join(
-        f"{file} (sha256 {hashlib.sha256(read_bytes(file)).hexdigest()})" for file in files
-    )
-
-
-def _source(transformer: Path, reference: str) -> Path:
-    return transformer / f"{reference.rpartition('.')[0]}.py"
+    said = []
+    for file in files:
+        digest = hashlib.sha256(read_bytes(file)).hexdigest()
+        said.append(f"{file} (sha256 {digest})")
+    return ", ".join(said)
 
 
 def _references(transformer: Path, task: str) -> Iterator[tuple[Path, str, str]]:
@@ -113,11 +112,11 @@ def _references(transformer: Path, task: str) -> Iterator[tuple[Path, str, str]]
     tokenizer = transformer / "tokenizer_config.json"
     if config.exists():
         stated = read_fields(config)
+        taken_over = _TAKEN_OVER.get(str(stated.get("model_type")), ())
         for key in ("AutoConfig", TASKS[task]):
             for reference in _named(stated, key):
-                if reference.partition("--")[0] not in _TAKEN_OVER.get(
-                    str(stated.get("model_type")), ()
-                ):
+                # "repository--file.Class", or "file.Class" of the folder itself
+                if reference.partition("--")[0] not in taken_over:
                     yield config, key, reference
     if tokenizer.exists():
         for reference in _named(read_fields(tokenizer), "AutoTokenizer"):

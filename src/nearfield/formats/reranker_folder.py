@@ -79,11 +79,11 @@ def read_reranker_folder(path: str | Path) -> RerankerFolder:
     limits = read_settings(transformer, "reranker")
     task = _task(path, files.kinds, config)
     refuse_code(transformer, task=task)
-    if task == CLASSIFIER and (labels := _labels(config)) != 1:
-        said = f"its classifier gives {labels} labels, and a cross-encoder that ranks gives one"
+    if task == CLASSIFIER and _labels(config) != 1:
         raise ModelError(
-            f"{path}: {said}; score with one trained for relevance, or ask the label "
-            "that you want of it elsewhere"
+            f"{path}: its classifier gives {_labels(config)} labels, and a cross-encoder that "
+            "ranks gives one; score with one trained for relevance, or ask the label that you "
+            "want of it elsewhere"
         )
     own = _own(files.own)
     stated = _stated(path)
@@ -109,14 +109,14 @@ def read_reranker_folder(path: str | Path) -> RerankerFolder:
 
 def is_reranker(path: Path) -> bool:
     """Whether the folder says of itself that it holds a cross-encoder."""
-    if (
-        read_optional(path / "config_sentence_transformers.json").get("model_type")
-        == "CrossEncoder"
-    ):
+    own = read_optional(path / "config_sentence_transformers.json")
+    if own.get("model_type") == "CrossEncoder":
         return True
-    return not (path / "modules.json").exists() and _architecture(
-        read_optional(path / "config.json")
-    ).endswith("ForSequenceClassification")
+    # modules say what a folder is, whatever class its backbone was saved as
+    if (path / "modules.json").exists():
+        return False
+    config = read_optional(path / "config.json")
+    return _architecture(config).endswith("ForSequenceClassification")
 
 
 def reranker_json(name: str, max_tokens: int) -> dict[str, Any]:
@@ -153,34 +153,32 @@ def _task(path: Path, modules: list[str], config: Fields) -> str:
         return CLASSIFIER
     if modules in ([], ["Transformer", "LogitScore"]) and architecture.endswith("ForCausalLM"):
         return DECODER
-    held = (
-        f"its modules are {', '.join(modules)} and its architecture is "
-        f"{architecture or 'not stated'}"
-    )
-    raise ModelError(
-        f"{path}: is not a cross-encoder: {held if modules else held.split(' and ')[1]}; {SHAPES}"
-    )
+    held = f"its architecture is {architecture or 'not stated'}"
+    if modules:
+        held = f"its modules are {', '.join(modules)} and {held}"
+    raise ModelError(f"{path}: is not a cross-encoder: {held}; {SHAPES}")
 
 
 def _architecture(config: Fields) -> str:
     """The first of the classes that config.json names, "" where it names none."""
-    return str(next(iter(config.texts("architectures", [])), ""))
+    named = config.texts("architectures", [])
+    return str(named[0]) if named else ""
 
 
 def _labels(config: Fields) -> int:
     """How many labels transformers gives a classifier of this config.json."""
-    named = config.object("id2label", None)
-    return int(config.integer("num_labels", 0) or (len(named) if named is not None else 0) or 2)
+    named = config.object("id2label", {})
+    return int(config.integer("num_labels", 0) or len(named) or 2)
 
 
 def _activation(path: Path, own: Fields, config: Fields) -> str:
     """The activation's name in lower case, looked for where sentence-transformers does; sigmoid
     where none is stated.
     """
-    ours = config.object("sentence_transformers", None)
-    stated = own.text("activation_fn", None) or (
-        ours.text("activation_fn", None) if ours is not None else None
-    )
+    stated = own.text("activation_fn", None)
+    beside = config.object("sentence_transformers", None)
+    if not stated and beside is not None:
+        stated = beside.text("activation_fn", None)
     stated = stated or config.text("sbert_ce_default_activation_function", None) or "sigmoid"
     name = stated.rsplit(".", 1)[-1].lower()
     if name not in ACTIVATIONS:

@@ -34,6 +34,7 @@ _TYPES = {
     "document_1_SpladePooling": "sparse_encoder.modules.splade_pooling.SpladePooling",
 }
 QUERY_FOLDER, DOCUMENT_FOLDER, POOLING_FOLDER = _TYPES
+_UNLIMITED = 1_000_000  # tokens: what looks them up has no last position
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,9 @@ def routed(path: Path, modules: list[Module]) -> list[Module]:
     found = _routes(path, modules)
     if found is None:
         return modules
-    kinds = {side: [module.kind for module in of] for side, of in found.sides.items()}
+    kinds = {}
+    for side, own in found.sides.items():
+        kinds[side] = [module.kind for module in own]
     if kinds != _ROUTES:
         got = "; ".join(f"{side}: {', '.join(names)}" for side, names in kinds.items())
         raise ModelError(
@@ -86,13 +89,10 @@ def looked_up(path: Path) -> LookedUp | None:
     folder = found.sides["query"][0].folder
     config = read_optional(folder / "config.json")
     tokens = read_optional(folder / "tokenizer_config.json")
-    limit = tokens.number("model_max_length", 0)
-    return LookedUp(
-        folder, int(limit) if 1 <= limit < _UNLIMITED else _UNLIMITED, config.flag("frozen", False)
-    )
-
-
-_UNLIMITED = 1_000_000  # tokens: what looks them up has no last position
+    limit = int(tokens.number("model_max_length", 0))
+    if not 1 <= limit < _UNLIMITED:
+        limit = _UNLIMITED
+    return LookedUp(folder, limit, config.flag("frozen", False))
 
 
 def routed_folders(path: Path) -> list[Path]:
@@ -110,8 +110,7 @@ def read_term_weights(table: LookedUp, size: int) -> Floats:
     folder = table.folder
     config = read_optional(folder / "config.json")
     stated = config.text("path", "")
-    by_token = stated.endswith(".json")
-    if by_token:
+    if stated.endswith(".json"):
         weights = _stated_by_token(folder, inside(folder, stated, path=config.path))
     else:
         weights = Weights(folder).float32("weight")
@@ -144,17 +143,20 @@ def _routes(path: Path, modules: list[Module]) -> _Routes | None:
     if len(modules) != 1 or modules[0].kind != ROUTER:
         return None
     root = modules[0].folder
-    file = next(
-        (root / name for name in (CONFIG, "config.json") if (root / name).exists()), root / CONFIG
-    )
+    file = root / CONFIG
+    if not file.exists() and (root / "config.json").exists():  # as older versions call it
+        file = root / "config.json"
     config = read_fields(file)
     types = config.object("types")
     structure = config.object("structure")
     known = {name: Module(types.text(name), inside(root, name, path=file)) for name in types}
-    sides = {side: structure.texts(side) for side in structure}
-    if not any(sides.values()) or any(
-        name not in known for names in sides.values() for name in names
-    ):
+    sides = {}
+    named = []
+    for side in structure:
+        names = structure.texts(side)
+        sides[side] = [known[name] for name in names if name in known]
+        named += names
+    if not named or not known.keys() >= set(named):
         raise InputError(
             "names no modules for its routes; wanted structure and types, as "
             "sentence-transformers writes them",
@@ -166,11 +168,7 @@ def _routes(path: Path, modules: list[Module]) -> _Routes | None:
             f"{file}: types has {foreign[0]}, which is not a module of "
             "sentence-transformers, and is not run here"
         )
-    return _Routes(
-        file,
-        {side: [known[name] for name in names] for side, names in sides.items()},
-        list(known.values()),
-    )
+    return _Routes(file, sides, list(known.values()))
 
 
 def _stated_by_token(folder: Path, file: Path) -> Floats:

@@ -64,7 +64,7 @@ _STATEABLE: dict[str, Callable[[Fields, str], Any]] = {
 
 def whole_contract(
     facts: dict[str, Any],
-    stated: Mapping[str, Any],
+    stated: dict[str, Any],
     own: Fields,
     *,
     similarity: str,
@@ -84,8 +84,9 @@ def whole_contract(
     if not prompts:
         facts |= _similarity_and_prompts(own)
     _refuse_contradictions(facts, stated, path)
-    # its own max_tokens are the least that any file says
-    joined = {**facts, **stated, "max_tokens": facts["max_tokens"]}
+    joined = facts | stated
+    # nearfield.json may not raise this one: the facts hold the least that any file says
+    joined["max_tokens"] = facts["max_tokens"]
     joined["prompts"] = dict.fromkeys(roles, "") | facts["prompts"] | stated.get("prompts", {})
     return Contract(**joined)
 
@@ -109,10 +110,12 @@ def _similarity_and_prompts(facts: Fields) -> dict[str, Any]:
         )
     default_prompt_name(facts)
     prompts = facts.named_texts("prompts")
-    document = next((prompts[role] for role in _DOCUMENT_NAMES if role in prompts), None)
-    if document is not None:
-        prompts["document"] = document
-    return {"prompts": prompts, **({"similarity": name} if name else {})}
+    named = [role for role in _DOCUMENT_NAMES if role in prompts]
+    if named:
+        prompts["document"] = prompts[named[0]]
+    if name:
+        return {"prompts": prompts, "similarity": name}
+    return {"prompts": prompts}
 
 
 def default_prompt_name(facts: Fields) -> str | None:
@@ -129,20 +132,17 @@ def default_prompt_name(facts: Fields) -> str | None:
 
 
 def _refuse_contradictions(facts: Mapping[str, Any], stated: Mapping[str, Any], path: Path) -> None:
+    differing = []
     for key in ("dim", "pooling", "include_prompt", "normalise", "similarity", "kind"):
         if key in stated and stated[key] != facts[key]:
-            said = (
-                f"{key} is {stated[key]!r} in nearfield.json and {facts[key]!r} in the model's "
-                "own files"
-            )
-            raise ContractError(f"{path}: {said}; correct the one that is wrong")
-    own = facts["prompts"]
+            differing.append((f"{key} is", stated[key], facts[key]))
     given = stated.get("prompts", {})
-    differing = [role for role in own if role in given and own[role] != given[role]]
+    for role, prompt in facts["prompts"].items():
+        if role in given and given[role] != prompt:
+            differing.append((f"role {role!r} has prompt", given[role], prompt))
     if differing:
-        role = differing[0]
-        said = (
-            f"role {role!r} has prompt {given[role]!r} in nearfield.json and {own[role]!r} in "
-            "the model's own files"
+        what, ours, theirs = differing[0]
+        raise ContractError(
+            f"{path}: {what} {ours!r} in nearfield.json and {theirs!r} in the model's own files; "
+            "correct the one that is wrong"
         )
-        raise ContractError(f"{path}: {said}; correct the one that is wrong")

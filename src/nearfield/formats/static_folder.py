@@ -21,7 +21,7 @@ from nearfield.formats.model_folder import ModelFolder
 from nearfield.formats.modules import write_modules
 from nearfield.formats.stated import whole_contract
 from nearfield.store.atomic import write_json
-from nearfield.store.fields import Fields, read_fields, read_optional
+from nearfield.store.fields import Fields, read_optional
 from nearfield.store.mapped import map_tensors
 from nearfield.types.arrays import Array, Floats
 from nearfield.types.contract import Contract
@@ -58,21 +58,19 @@ class Static(Layout):
         )
         folder = files.modules[0].folder if files.modules else files.path
         config = _config(files)
-        normalises = config.flag("normalize", None)
-        if files.modules:
-            said = normalises
-            normalises = len(kinds) > 1
-            if said not in (None, normalises):
-                raise ContractError(
-                    f"{folder}: modules.json {'normalises' if normalises else 'does not normalise'}"
-                    f" and config.json says normalize: {said}; correct the one that is wrong"
-                )
+        said = config.flag("normalize", None)
+        normalises = "Normalize" in kinds if files.modules else bool(said)
+        if said not in (None, normalises):
+            raise ContractError(
+                f"{folder}: modules.json {'normalises' if normalises else 'does not normalise'}"
+                f" and config.json says normalize: {said}; correct the one that is wrong"
+            )
         tensors = map_tensors(folder / "model.safetensors")
         dim = _table(folder, tensors).shape[1]
         drops_unknown = "embeddings" in tensors  # model2vec's name of them
         if not drops_unknown:
             limit = _truncation(folder / "tokenizer.json")
-        elif "max_length" in config:
+        elif "max_length" in config:  # at null, model2vec cuts nothing
             limit = config.integer("max_length", None)
         else:
             limit = _MODEL2VEC_TOKENS
@@ -82,7 +80,7 @@ class Static(Layout):
             "dim": dim,
             "pooling": "mean",
             "include_prompt": True,
-            "normalise": bool(normalises),
+            "normalise": normalises,
             "max_tokens": min(limit, files.stated.get("max_tokens", limit)),
         }
         contract = whole_contract(facts, files.stated, files.own, similarity="cosine")
@@ -101,10 +99,10 @@ def _truncation(file: Path) -> int | None:
     """To how many tokens a tokenizer.json cuts texts, as sentence-transformers lets it; None where
     it does not.
     """
-    stated = read_fields(file).object("truncation", None) if file.is_file() else None
+    stated = read_optional(file).object("truncation", None)
     if stated is None:
         return None
-    # the third cuts the second of two texts
+    # the third that there is cuts the second of two texts
     stated.one_of("strategy", ("LongestFirst", "OnlyFirst"))
     limit: int = stated.integer("max_length", low=1)
     return limit
@@ -122,11 +120,10 @@ def read_table(folder: Path) -> Array:
     mapping = tensors.get("mapping")
     weights = tensors.get("weights")
     if mapping is not None:
-        if (
-            mapping.ndim != 1
-            or mapping.dtype.kind not in "iu"
-            or (len(mapping) and not 0 <= mapping.min() <= mapping.max() < len(table))
-        ):
+        fits = mapping.ndim == 1 and mapping.dtype.kind in "iu"
+        if fits and len(mapping):
+            fits = mapping.min() >= 0 and mapping.max() < len(table)
+        if not fits:
             raise ModelError(
                 f"{folder / 'model.safetensors'}: mapping does not point into the "
                 f"{len(table)} rows of the vectors"
@@ -187,22 +184,23 @@ def write_static_config(
     sentence-transformers alone.
     """
     length = None if contract.max_tokens >= UNLIMITED else contract.max_tokens
-    about = {
-        "model_type": "model2vec",
-        "architectures": ["StaticModel"],
-        "tokenizer_name": made_from,
-        "hidden_dim": contract.dim,
-    }
     if drops_unknown:
         write_json(
             stage / "config.json",
-            about
-            | {"seq_length": UNLIMITED, "max_length": length, "normalize": contract.normalise},
+            {
+                "model_type": "model2vec",
+                "architectures": ["StaticModel"],
+                "tokenizer_name": made_from,
+                "hidden_dim": contract.dim,
+                "seq_length": UNLIMITED,
+                "max_length": length,
+                "normalize": contract.normalise,
+            },
         )
-    kinds = [STATIC, *(["Normalize"] if contract.normalise else [])]
-    paths = [".", *(f"{at}_{kind}" for at, kind in enumerate(kinds) if at)]
-    types = [f"models.{kind}" for kind in kinds]
-    write_modules(stage, zip(paths, types, strict=True))
+    modules = [(".", f"models.{STATIC}")]
+    if contract.normalise:
+        modules.append(("1_Normalize", "models.Normalize"))
+    write_modules(stage, modules)
     write_json(
         stage / "config_sentence_transformers.json",
         {
@@ -219,16 +217,17 @@ def write_word_tokeniser(
     """A tokenizer.json that splits at white space and around punctuation and knows whole words,
     numbered in order, `unknown` the last.
     """
-    normaliser = {"type": "Lowercase"} if lower_case else None
     head: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": [],
-        "normalizer": normaliser,
+        "normalizer": {"type": "Lowercase"} if lower_case else None,
+        "pre_tokenizer": {"type": "Whitespace"},
+        "post_processor": None,
+        "decoder": None,
     }
-    head |= {"pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": None}
-    # a word at a time: the whole is never in memory
+    # a word at a time, into an object that is left open: the whole is never in memory
     with open(path, "w", encoding="utf-8") as file:
         file.write(
             json.dumps(head)[:-1] + f', "model": {{"type": "WordLevel", "unk_token": '

@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import ModelError, StorageError, first_line
 from nearfield.formats.weights import Weights
 from nearfield.store.home import home
 from nearfield.store.kept import kept_folder
 from nearfield.store.regular import open_regular
+from nearfield.types.arrays import Floats
 
 # elements of all tensors for each byte of the file: some weights are there under several names
 _TIMES = 4
-Array = npt.NDArray[np.float32]
 
 
-def read_torch_file(file: Path) -> dict[str, Array]:
+def read_torch_file(file: Path) -> dict[str, Floats]:
     """The named floating tensors in `file`, as float32. Raises ModelError where it is damaged or
     holds anything else.
 
@@ -44,7 +43,7 @@ def read_torch_file(file: Path) -> dict[str, Array]:
     return {name: np.array(kept.float32(name)) for name in kept.names()}
 
 
-def _read(file: Path) -> dict[str, Array]:
+def _read(file: Path) -> dict[str, Floats]:
     import torch
 
     size = file.stat().st_size
@@ -81,6 +80,8 @@ def _check_tensors(found: Any, size: int) -> None:
 
     if not isinstance(found, dict):
         raise ValueError("it holds more than named tensors")
+    # A view may claim many more elements than its storage holds (a stride of 0), and many views one
+    # storage: making them float32 numbers of their own would fill the memory.
     made = 0
     for name, tensor in found.items():
         if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):

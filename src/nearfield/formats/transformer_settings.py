@@ -115,6 +115,7 @@ _OUTPUTS = {"sparse": ("logits",), "reranker": ("logits",)}
 
 _POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")
 _LONGEST = 10**30  # tokens: what transformers writes where there is no limit is about so much
+_UNLIMITED = 1_000_000  # tokens: from here on a limit is none
 
 
 def read_settings(transformer: Path, kind: str) -> Fields:
@@ -166,11 +167,11 @@ def max_tokens_of(
 
     `own`: a limit in place of sentence-transformers'.
     """
-    tokenizer = read_optional(transformer / "tokenizer_config.json")
     said = next((name for name in _POSITIONS if name in config), _POSITIONS[0])
     positions = config.integer(said, None, low=-1, high=_LONGEST)
     kind = config.get("model_type")
     if positions and ARCHITECTURES.get(str(kind), UNKNOWN).after_padding:
+        # transformers' MPNet pads with 1 whatever config.json says
         padding = 1 if kind == "mpnet" else config.integer("pad_token_id", 1, low=-1)
         positions -= 1 + padding
     limit = (
@@ -179,11 +180,11 @@ def max_tokens_of(
         or limits.integer("max_seq_length", None, low=1, high=_LONGEST)
     )
     if limit is None:
-        limit = tokenizer.number(
-            "model_max_length", tokenizer.number("max_len", None, low=1), low=1
-        )
+        tokenizer = read_optional(transformer / "tokenizer_config.json")
+        older = tokenizer.number("max_len", None, low=1)
+        limit = tokenizer.number("model_max_length", older, low=1)
     says = [limit, positions, stated.get("max_tokens")]
-    known = [int(value) for value in says if value is not None and 0 < value < 1_000_000]
+    known = [int(value) for value in says if value is not None and 0 < value < _UNLIMITED]
     if not known:
         state = '{"contract": {"max_tokens": 512}}'
         raise ContractError(
@@ -197,7 +198,8 @@ def dim_of(projections: Sequence[Path], config: Fields) -> int:
     """The dimensions of what the last of the Dense modules gives, else of the states."""
     if projections:
         return int(read_fields(projections[-1] / "config.json").integer("out_features", low=1))
-    for sizes in filter(None, (config.object("text_config", None), config)):
+    # a model of texts and images states those of its texts apart
+    for sizes in (config.object("text_config", config), config):
         for name in ("hidden_size", "dim", "d_model", "n_embd", "emb_dim"):
             found = sizes.integer(name, None)
             if found:
@@ -211,12 +213,11 @@ def _refuse_other_config(fields: Fields, transformer: Path) -> None:
     """
     own = read_fields(transformer / "config.json")
     for name in ("config_args", "config_kwargs"):
-        for key, value in (fields.object(name, None) or {}).items():
+        for key, value in fields.object(name, {}).items():
             if key not in _OVERRULED and (key not in own or own[key] != value):
-                advice = f"state it in {own.path} itself, which says {own.get(key)!r}"
                 raise ModelError(
-                    f"{fields.path}: {name}.{key} is {value!r}, which is not "
-                    f"honoured here; {advice}"
+                    f"{fields.path}: {name}.{key} is {value!r}, which is not honoured here; "
+                    f"state it in {own.path} itself, which says {own.get(key)!r}"
                 )
 
 

@@ -91,29 +91,25 @@ def compile_library(
     A level that the compiler or its assembler is too old to know is left out. `flags` are added to
     the compiler's. Raises OSError where there is no compiler, CalledProcessError where it fails.
     """
-    chosen = {
-        name: level
-        for name, level in (levels() if of is None else of).items()
-        if _knows(level.flags)
-    }
+    wanted = levels() if of is None else of
+    sources = sorted(source for source in HERE.glob("*.c") if source.name != ONCE)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".kernels-", dir=target.parent) as folder:
-        jobs = [([f"-DSOURCES={fingerprint()}u", str(HERE / ONCE)], Path(folder) / "cpu.o")]
-        for name, level in chosen.items():
-            own = [*level.flags, f"-DLEVEL={name}", f"-DLANES={level.lanes}"]
-            sources = sorted(source for source in HERE.glob("*.c") if source.name != ONCE)
-            jobs += [
-                ([*own, str(source)], Path(folder) / f"{source.stem}-{name}.o")
-                for source in sources
-            ]
+        # each object file, and what the compiler is given to make it
+        jobs = {f"{folder}/cpu.o": [f"-DSOURCES={fingerprint()}u", str(HERE / ONCE)]}
+        for name, level in wanted.items():
+            if _knows(level.flags):
+                own = [*level.flags, f"-DLEVEL={name}", f"-DLANES={level.lanes}"]
+                for source in sources:
+                    jobs[f"{folder}/{source.stem}-{name}.o"] = [*own, str(source)]
+
+        def compile_one(made: str) -> None:
+            _run([*_FLAGS, *flags, "-c", *jobs[made], "-o", made])
+
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(
-                pool.map(
-                    lambda job: _run([*_FLAGS, *flags, "-c", *job[0], "-o", str(job[1])]), jobs
-                )
-            )
+            list(pool.map(compile_one, jobs))  # which raises what any of them did
         built = Path(folder) / target.name
-        _run([*flags, "-shared", *(str(file) for _, file in jobs), "-o", str(built), "-lm"])
+        _run([*flags, "-shared", *jobs, "-o", str(built), "-lm"])
         noted = noted_at(target)
         noted.unlink(missing_ok=True)  # no library is ever held against the checksum of another
         checksum = zlib.crc32(built.read_bytes())
@@ -133,10 +129,8 @@ def damaged(library: Path) -> bool:
     noted = noted_at(library)
     if not noted.is_file():
         return False
-    return (
-        noted.read_text(encoding="ascii", errors="replace")
-        != f"{zlib.crc32(library.read_bytes()):08x}"
-    )
+    found = f"{zlib.crc32(library.read_bytes()):08x}"
+    return noted.read_text(encoding="ascii", errors="replace") != found
 
 
 def fingerprint() -> int:
@@ -149,19 +143,17 @@ def fingerprint() -> int:
 
 def stale() -> bool:
     """Whether the library is missing, or older than a source of it."""
+    if not LIBRARY.exists():
+        return True
     sources = [*HERE.glob("*.[ch]"), Path(__file__)]
-    return not LIBRARY.exists() or LIBRARY.stat().st_mtime < max(
-        source.stat().st_mtime for source in sources
-    )
+    return LIBRARY.stat().st_mtime < max(source.stat().st_mtime for source in sources)
 
 
 def _knows(flags: tuple[str, ...]) -> bool:
+    sample = [f'__asm__("{text}");\n' for flag, text in _SAMPLES.items() if flag in flags]
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "sample.c"
-        source.write_text(
-            "".join(f'__asm__("{text}");\n' for flag, text in _SAMPLES.items() if flag in flags),
-            encoding="ascii",
-        )
+        source.write_text("".join(sample), encoding="ascii")
         try:
             _run([*flags, "-c", str(source), "-o", str(source.with_suffix(".o"))])
         except subprocess.CalledProcessError:
@@ -170,11 +162,12 @@ def _knows(flags: tuple[str, ...]) -> bool:
 
 
 def _run(arguments: list[str]) -> None:
-    compiler = os.environ.get("CC") or next(
-        (name for name in ("cc", "gcc", "clang") if shutil.which(name)), None
-    )
-    if compiler is None:
-        compiler = str(sysconfig.get_config_var("CC") or "cc").split()[0]
+    compiler = os.environ.get("CC")
+    if not compiler:
+        # else the one that Python was compiled with
+        usual = str(sysconfig.get_config_var("CC") or "cc").split()[0]
+        found = [name for name in ("cc", "gcc", "clang") if shutil.which(name)]
+        compiler = found[0] if found else usual
     subprocess.run([*compiler.split(), *arguments], check=True, capture_output=True, text=True)
 
 

@@ -1,18 +1,28 @@
-"""The structures of matrix.h, model.h and train.h, as ctypes sees them."""
+"""The structures of matrix.h, model.h and train.h, as ctypes sees them.
+
+Fields stand in the order of the C structures.
+"""
 
 from __future__ import annotations
 
 import ctypes
 
-_INTEGER, _POINTER = ctypes.c_int32, ctypes.c_void_p
+_INTEGER = ctypes.c_int32
+_POINTER = ctypes.c_void_p
 
 
 class MatrixLayout(ctypes.Structure):
     """nf_matrix"""
 
     _fields_ = (
-        *((name, _INTEGER) for name in ("kind", "rows", "columns", "units")),
-        *((name, _POINTER) for name in ("panels", "bias", "scales", "sums")),
+        ("kind", _INTEGER),
+        ("rows", _INTEGER),
+        ("columns", _INTEGER),
+        ("units", _INTEGER),
+        ("panels", _POINTER),
+        ("bias", _POINTER),
+        ("scales", _POINTER),
+        ("sums", _POINTER),
     )
 
 
@@ -26,8 +36,12 @@ class LayerLayout(ctypes.Structure):
     """nf_layer"""
 
     _fields_ = (
-        *((name, MatrixLayout) for name in ("projected", "out", "up", "down")),
-        *((name, NormLayout) for name in ("attended", "finished")),
+        ("projected", MatrixLayout),
+        ("out", MatrixLayout),
+        ("up", MatrixLayout),
+        ("down", MatrixLayout),
+        ("attended", NormLayout),
+        ("finished", NormLayout),
     )
 
 
@@ -35,21 +49,21 @@ class ModelLayout(ctypes.Structure):
     """nf_model"""
 
     _fields_ = (
-        *(
-            (name, _INTEGER)
-            for name in (
-                "hidden",
-                "heads",
-                "intermediate",
-                "layer_count",
-                "activation",
-                "pooling",
-                "normalise",
-            )
-        ),
-        *((name, _INTEGER) for name in ("embedded", "vocabulary", "reach", "padding")),
+        ("hidden", _INTEGER),
+        ("heads", _INTEGER),
+        ("intermediate", _INTEGER),
+        ("layer_count", _INTEGER),
+        ("activation", _INTEGER),
+        ("pooling", _INTEGER),
+        ("normalise", _INTEGER),
+        ("embedded", _INTEGER),
+        ("vocabulary", _INTEGER),
+        ("reach", _INTEGER),
+        ("padding", _INTEGER),
         ("epsilon", ctypes.c_float),
-        *((name, _POINTER) for name in ("words", "positions", "type")),
+        ("words", _POINTER),
+        ("positions", _POINTER),
+        ("type", _POINTER),
         ("embedding", NormLayout),
         ("enlarge", MatrixLayout),
         ("distances", _POINTER),
@@ -60,7 +74,12 @@ class ModelLayout(ctypes.Structure):
 class TurnedLayout(ctypes.Structure):
     """nf_turned"""
 
-    _fields_ = tuple((name, MatrixLayout) for name in ("projected", "out", "up", "down"))
+    _fields_ = (
+        ("projected", MatrixLayout),
+        ("out", MatrixLayout),
+        ("up", MatrixLayout),
+        ("down", MatrixLayout),
+    )
 
 
 class SlopeLayout(ctypes.Structure):
@@ -72,6 +91,11 @@ class SlopeLayout(ctypes.Structure):
 class SlopesLayout(ctypes.Structure):
     """nf_slopes"""
 
-    _fields_ = tuple(
-        (name, SlopeLayout) for name in ("projected", "out", "up", "down", "attended", "finished")
+    _fields_ = (
+        ("projected", SlopeLayout),
+        ("out", SlopeLayout),
+        ("up", SlopeLayout),
+        ("down", SlopeLayout),
+        ("attended", SlopeLayout),
+        ("finished", SlopeLayout),
     )

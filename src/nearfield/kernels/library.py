@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import ModelError, NearfieldWarning
 from nearfield.kernels.compile import LIBRARY, damaged, fingerprint, levels
 
-_POINTER, _INTEGER, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
+_POINTER = ctypes.c_void_p
+_INTEGER = ctypes.c_int64
+_FLOAT = ctypes.c_float
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     # a function's name without level: what it returns, then what it takes; the headers say what
     # each is
@@ -148,9 +149,11 @@ class Kernels:
         """Call a function of SIGNATURES. An array is passed by its address and must be contiguous;
         it is written where the C says so.
         """
-        return self._functions[name](
-            *(_address(value) if isinstance(value, np.ndarray) else value for value in arguments)
-        )
+        given = list(arguments)
+        for at, value in enumerate(arguments):
+            if isinstance(value, np.ndarray):
+                given[at] = int(value.ctypes.data)
+        return self._functions[name](*given)
 
     def padded(self, count: int) -> int:
         """`count`, rounded up to whole panels."""
@@ -164,10 +167,6 @@ def _bound(library: ctypes.CDLL, symbol: str, signature: tuple[Any, ...]) -> Cal
     return bound
 
 
-def _address(array: npt.NDArray[Any]) -> int:
-    return int(array.ctypes.data)
-
-
 def runnable(path: Path = LIBRARY) -> tuple[str, ...]:
     """The levels in the library at `path` that this processor can run, best first; none where there
     is no library.
@@ -175,11 +174,9 @@ def runnable(path: Path = LIBRARY) -> tuple[str, ...]:
     library = _opened(path)
     if library is None:
         return ()
-    return tuple(
-        level
-        for level in levels()
-        if hasattr(library, f"nf_lanes_{level}") and library.nf_supports(level.encode())
-    )
+    # a level that its compiler did not know is missing from the library
+    held = [level for level in levels() if hasattr(library, f"nf_lanes_{level}")]
+    return tuple(level for level in held if library.nf_supports(level.encode()))
 
 
 @functools.cache

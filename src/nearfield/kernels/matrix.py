@@ -40,6 +40,7 @@ class Matrix:
         units = kernels.call("units", kind, columns)
         padded = kernels.padded(rows)
         self._panels = aligned(padded * units)
+        # floats from the start that packing writes all of: in float32 those of whole panels
         self._unset = rows // kernels.panel * kernels.panel * units if kind == 0 else 0
         self._bias = np.zeros(padded, np.float32)
         self._scales = np.zeros(padded if precision == "int8" else 0, np.float32)
@@ -53,7 +54,9 @@ class Matrix:
     def fill(self, weights: Sequence[Floats], biases: Sequence[Floats]) -> None:
         """Take these weights and biases, of the same shapes, in place of those before."""
         self._panels[self._unset :] = 0.0  # what packing does not write must be zero before
-        self._scales[:], self._sums[:], first = 0.0, 0.0, 0
+        self._scales[:] = 0.0
+        self._sums[:] = 0.0
+        first = 0
         for weight, bias in zip(weights, biases, strict=True):
             self._kernels.call("pack", ctypes.addressof(self.layout), weight, len(weight), first)
             self._bias[first : first + len(bias)] = bias
@@ -90,6 +93,7 @@ def aligned(count: int) -> Floats:
     """`count` float32, not set, from the start of a cache line: a register read from two takes
     twice as long.
     """
+    # a cache line is 64 bytes, 16 floats
     room = np.empty(count + 16, np.float32)
     start = -room.ctypes.data % 64 // 4
     return room[start : start + count]

@@ -27,6 +27,7 @@ def _read(path: Path) -> Towers:
     config = read_fields(path / "config.json")
     text = config.object("text_config", {})
     padded = config["model_type"] in PADDED
+    # the defaults are those of transformers' configurations
     max_tokens = text.integer("max_position_embeddings", 64 if padded else 77)
     if padded:
         dim = text.integer("projection_size", text.integer("hidden_size", 768))

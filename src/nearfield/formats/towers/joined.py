@@ -15,7 +15,9 @@ from nearfield.types.contract import Contract
 from nearfield.types.role import IMAGE
 
 FILE = "joined.json"
-TEXT, IMAGES, PROJECTION = "text", "image", "projection"
+TEXT = "text"
+IMAGES = "image"
+PROJECTION = "projection"
 FORMAT = 1
 
 
@@ -48,11 +50,11 @@ def _read(path: Path) -> JoinedFolder:
     stated = read_fields(path / FILE)
     if stated.integer("format") != FORMAT:
         raise ModelError(f"{path / FILE}: format is {stated.integer('format')}; wanted {FORMAT}")
+    text = read_model_folder(inside(path, TEXT, path=path / FILE))
+    image = read_image_model(inside(path, IMAGES, path=path / FILE))
+    projection = inside(path, PROJECTION, path=path / FILE)
     logits = Logits(stated.number("logit_scale", 1.0), stated.number("logit_bias", 0.0))
-    text, image, projection = (
-        inside(path, name, path=path / FILE) for name in (TEXT, IMAGES, PROJECTION)
-    )
-    return JoinedFolder(path, read_model_folder(text), read_image_model(image), projection, logits)
+    return JoinedFolder(path, text, image, projection, logits)
 
 
 LAYOUT = TowersLayout(_recognises, _read, opens="joined")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,9 @@ from nearfield.store.fields import Fields, read_fields
 
 FILE = "open_clip_config.json"
 WEIGHTS = ("open_clip_model.safetensors", "model.safetensors")
-_MEAN, _STD = (
-    [0.48145466, 0.4578275, 0.40821073],
-    [0.26862954, 0.26130258, 0.27577711],
-)  # open_clip.constants.OPENAI_DATASET_MEAN and _STD
+# open_clip.constants.OPENAI_DATASET_MEAN and _STD
+_MEAN = [0.48145466, 0.4578275, 0.40821073]
+_STD = [0.26862954, 0.26130258, 0.27577711]
 _RESAMPLE = {"bilinear": 2, "bicubic": 3}  # as PIL.Image.Resampling numbers them
 _KNOWN = {
     "vision_cfg": {
@@ -58,6 +56,10 @@ _OUTSIDE = {
     "visual.ln_post.bias": "vision_model.post_layernorm.bias",
     "logit_scale": "logit_scale",
 }
+_PROJECTIONS = {
+    "text_projection": "text_projection.weight",
+    "visual.proj": "visual_projection.weight",
+}
 _BLOCK = re.compile(r"(visual\.)?transformer\.resblocks\.(\d+)\.(.+)")
 
 
@@ -82,40 +84,37 @@ def _read(path: Path) -> Towers:
         raise ModelError(f"{path}: has no weights; wanted {' or '.join(WEIGHTS)}")
     dim = model.integer("embed_dim")
     length = text.integer("context_length", 77)
+    size = vision.integer("image_size", 224)
     shared = {
         "projection_dim": dim,
         "hidden_act": "quick_gelu" if model.flag("quick_gelu", False) else "gelu",
     }
-    config = {
-        "model_type": "clip",
-        "projection_dim": dim,
-        "text_config": _tower(text, text.integer("heads", 8))
-        | shared
-        | {
-            "vocab_size": text.integer("vocab_size", 49408),
-            "max_position_embeddings": length,
-            "eos_token_id": 2,  # asks for the place of the greatest id, as OpenCLIP does
-        },
-        "vision_config": _tower(
-            vision, vision.integer("width", 768) // vision.integer("head_width", 64)
-        )
-        | shared
-        | {
-            "image_size": vision.integer("image_size", 224),
-            "patch_size": vision.integer("patch_size", 16),
-        },
+    texts = _tower(text, text.integer("heads", 8)) | shared
+    texts |= {
+        "vocab_size": text.integer("vocab_size", 49408),
+        "max_position_embeddings": length,
+        "eos_token_id": 2,  # asks for the place of the greatest id, as OpenCLIP does
     }
+    heads = vision.integer("width", 768) // vision.integer("head_width", 64)
+    images = _tower(vision, heads) | shared
+    images |= {"image_size": size, "patch_size": vision.integer("patch_size", 16)}
     return Towers(
         path,
         towers_contract(path, dim=dim, max_tokens=length),
-        config,
-        _processor(stated.object("preprocess_cfg", {}), vision.integer("image_size", 224)),
+        {
+            "model_type": "clip",
+            "projection_dim": dim,
+            "text_config": texts,
+            "vision_config": images,
+        },
+        _processor(stated.object("preprocess_cfg", {}), size),
         weights=weights[0],
         convert=_converted,
     )
 
 
 def _tower(stated: Fields, heads: int) -> dict[str, Any]:
+    """What transformers' configuration says of either tower; the defaults are OpenCLIP's."""
     width = stated.integer("width", 768)
     return {
         "hidden_size": width,
@@ -145,30 +144,28 @@ def _converted(state: State) -> dict[str, Any]:
     """transformers' names and shapes: query, key and value apart, projections transposed."""
     made: dict[str, Any] = {}
     for name, tensor in state.items():
-        made.update(_renamed(name, tensor))
+        block = _BLOCK.fullmatch(name)
+        if block is not None:
+            made |= _block(block, tensor)
+        elif name in _PROJECTIONS:
+            made[_PROJECTIONS[name]] = tensor.T.contiguous()
+        elif name != "attn_mask":  # which older files hold, and which follows from the length
+            made[_OUTSIDE.get(name, name)] = tensor
     return made
 
 
-def _renamed(name: str, tensor: Any) -> Iterator[tuple[str, Any]]:
-    if name == "text_projection":
-        yield "text_projection.weight", tensor.T.contiguous()
-    elif name == "visual.proj":
-        yield "visual_projection.weight", tensor.T.contiguous()
-    elif name in _OUTSIDE:
-        yield _OUTSIDE[name], tensor
-    elif found := _BLOCK.fullmatch(name):
-        visual, number, rest = found.groups()
-        layer = f"{'vision' if visual else 'text'}_model.encoder.layers.{number}."
-        if rest.startswith("attn.in_proj_"):
-            kind = rest.removeprefix("attn.in_proj_")
-            for part, piece in zip("qkv", tensor.chunk(3), strict=True):
-                yield f"{layer}self_attn.{part}_proj.{kind}", piece.contiguous()
-            return
-        for old, new in _NAMES:
-            rest = rest.replace(old, new) if rest.startswith(old) else rest
-        yield layer + rest, tensor
-    elif name != "attn_mask":  # which older files hold, and which follows from the length
-        yield name, tensor
+def _block(found: re.Match[str], tensor: Any) -> dict[str, Any]:
+    """The tensor, or the three that it is made of, of a layer whose name was `found`."""
+    visual, number, rest = found.groups()
+    layer = f"{'vision' if visual else 'text'}_model.encoder.layers.{number}."
+    if rest.startswith("attn.in_proj_"):
+        kind = rest.removeprefix("attn.in_proj_")  # weight or bias
+        pieces = zip("qkv", tensor.chunk(3), strict=True)
+        return {f"{layer}self_attn.{part}_proj.{kind}": own.contiguous() for part, own in pieces}
+    for old, new in _NAMES:
+        if rest.startswith(old):
+            rest = rest.replace(old, new)
+    return {layer + rest: tensor}
 
 
 LAYOUT = TowersLayout(_recognises, _read)

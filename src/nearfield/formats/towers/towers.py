@@ -20,7 +20,9 @@ NEAREST_CROP = "nearest_crop"
 """A setting of our own beside an image processor's: the corner of the crop is rounded, as
 torchvision does, not cut off.
 """
-TEXT_TOWER, IMAGE_TOWER = "text", "image"  # as recipes name them
+# as recipes name them
+TEXT_TOWER = "text"
+IMAGE_TOWER = "image"
 
 
 @dataclass(frozen=True)

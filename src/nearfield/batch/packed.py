@@ -113,6 +113,6 @@ def mixed(batches: Sequence[Packed]) -> list[Packed]:
     takes. The order is that of the multiples of the golden ratio, which lie evenly however many are
     taken.
     """
-    # argsort twice is the rank of each: the batch of the least multiple comes first
+    # argsort twice is the rank: place i takes the batch at the rank of the i-th multiple
     order = np.argsort(np.arange(len(batches)) * 0.6180339887498949 % 1.0)
     return [batches[at] for at in np.argsort(order)]

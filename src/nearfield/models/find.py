@@ -32,38 +32,37 @@ def model_path(name: str | Path) -> Path:
     """
     if not possible(str(name)):
         raise ModelError(f"{str(name)[:80]!r}...: is not a possible name of a folder or a model")
-    recover(name)
-    if Path(name).is_dir() and adapter_place(Path(name)) is not None:
+    recover(name)  # what a killed process moved away
+    path = Path(name)
+    if path.is_dir() and adapter_place(path) is not None:
         from nearfield.models.lora.merge import merged_folder  # with torch
 
-        return merged_folder(Path(name), base_path)
-    if Path(name).is_dir():
-        refuse_other_folder(Path(name))
-    if Path(name).is_file() or (
-        Path(name).is_dir()
-        and not any((Path(name) / file).exists() for file in ("config.json", "modules.json"))
-    ):
+        return merged_folder(path, base_path)
+    if path.is_dir():
+        refuse_other_folder(path)
+    described = (path / "config.json").exists() or (path / "modules.json").exists()
+    if path.is_file() or (path.is_dir() and not described):
         # with pyarrow, which no model folder needs
         from nearfield.data.readers.word_vectors import is_word_vectors
         from nearfield.data.word_vectors import word_folder
 
-        if is_word_vectors(Path(name)):
-            return word_folder(Path(name))
-    if Path(name).is_dir():
+        if is_word_vectors(path):
+            return word_folder(path)
+    if path.is_dir():
         from nearfield.catalog.agree import refuse_contradiction
         from nearfield.catalog.card import names
 
         if str(name) in names():
             log.info(f"{name} is the folder that lies here, not the model of the catalog")
         refuse_contradiction(name)
-        return Path(name)
+        return path
     from nearfield.catalog.card import card, catalogued
     from nearfield.catalog.fetch import fetch
 
     refuse_unknown_model(name)
     known = catalogued(str(name))
     if known is None:
-        return Path(name)  # whose opening says that there is no such folder
+        return path  # whose opening says that there is no such folder
     return fetch(runnable(card(known)).name)
 
 
@@ -74,8 +73,9 @@ def image_model_path(name: str | Path) -> Path:
     from nearfield.catalog.card import card, catalogued
     from nearfield.catalog.fetch import fetch
 
-    folder = not possible(str(name)) or Path(name).is_dir()
-    known = None if folder else catalogued(str(name))
+    if not possible(str(name)) or Path(name).is_dir():
+        return Path(name)
+    known = catalogued(str(name))
     if known is None or card(known).kind != IMAGES:
         return Path(name)
     return fetch(known)

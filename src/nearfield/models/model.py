@@ -74,16 +74,12 @@ class TextModel(Trainable):
         self.fill = opened.fill
         self.unread = opened.unread
         self.habits = opened.habits
+        # code of the folder may be called as an architecture that packs, and be another
         self.packs = folder.static or (not folder.code and prepare(self.backbone))
         if not self.packs:
+            said = "%s: the architecture %s is not packed here; texts share a batch: %s"
             kind = self.backbone.config.model_type
-            together = self.habits.together
-            log.warning(
-                "%s: the architecture %s is not packed here; texts share a batch: %s",
-                folder.path,
-                kind,
-                together,
-            )
+            log.warning(said, folder.path, kind, self.habits.together)
         hidden = opened.habits.hidden or _size(self.backbone, "hidden_size")
         given = Given(folder, hidden, _size(self.backbone, "vocab_size"), opened.whole)
         self.head: Head[Any] = head.open(given).train(self.device)
@@ -114,14 +110,15 @@ class TextModel(Trainable):
         own, as `projections.0.linear.weight`.
         """
         named = dict(self.backbone.named_parameters())
-        known = {id(weight) for weight in named.values()}  # a decoder may be the word embeddings
-        named |= {
-            name: weight
-            for name, weight in self.head.parameters().items()
-            if id(weight) not in known
-        }
-        named |= {} if self.queries is None else {QUERY_WEIGHTS: self.queries.weight}
-        return named if self.adapters is None else named | self.adapters.parameters()
+        known = {id(weight) for weight in named.values()}
+        for name, weight in self.head.parameters().items():
+            if id(weight) not in known:  # a decoder may be the word embeddings
+                named[name] = weight
+        if self.queries is not None:
+            named[QUERY_WEIGHTS] = self.queries.weight
+        if self.adapters is not None:
+            named |= self.adapters.parameters()
+        return named
 
     def table_size(self) -> float | None:
         if not self.folder.static:
@@ -183,15 +180,16 @@ class TextModel(Trainable):
             if unseen is not None:
                 seen = torch.from_numpy((batch.lengths - unseen)[items]).to(self.device)
                 attended &= torch.arange(attended.shape[1], device=self.device) < seen[:, None]
-            with self._adapted(
-                None if adapters is None else adapters[items],
-                np.full(len(items), ids.shape[1]),
-            ):
+            own = None if adapters is None else adapters[items]
+            # each row has as many places, padding among them
+            with self._adapted(own, np.full(len(items), ids.shape[1])):
                 parts.append(rows_through(self.backbone, ids, attended.long())[mask])
         return torch.cat(parts)
 
     def _adapted(self, numbers: Integers | None, lengths: Integers) -> AbstractContextManager[None]:
-        return nullcontext() if self.adapters is None else self.adapters.acting(numbers, lengths)
+        if self.adapters is None:
+            return nullcontext()
+        return self.adapters.acting(numbers, lengths)
 
 
 def _size(backbone: Any, name: str) -> int:
@@ -205,13 +203,15 @@ def open_adapters(folder: ModelFolder, model: nn.Module) -> Attached | None:
     """
     if not folder.adapters:
         return None
-    adapters = [LowRank.open(read_lora(path), model) for path in folder.adapter_folders]
-    for path, adapter in zip(folder.adapter_folders, adapters, strict=True):
+    adapters = []
+    for path in folder.adapter_folders:
+        adapter = LowRank.open(read_lora(path), model)
         if adapter.weights:
             raise ModelError(
                 f"{path}: has whole weights ({next(iter(adapter.weights))}), which "
                 "cannot be chosen by role; merge it alone"
             )
+        adapters.append(adapter)
     return Attached(model, adapters)
 
 

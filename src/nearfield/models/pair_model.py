@@ -83,23 +83,21 @@ class PairModel(Trainable):
         return logits.float().masked_fill(empty, 0.0)
 
     def _packed(self, batch: Packed) -> Tensor:
-        # all that is looked at
-        only = np.zeros(len(batch), np.int64) if self.tokens is None else batch.lengths - 1
-        states = packed_states(
-            self.backbone, batch, self.device, self.layers, None if self.layers is None else only
-        )
+        # the place of the one token of each pair whose state is looked at
+        picked = np.zeros(len(batch), np.int64) if self.tokens is None else batch.lengths - 1
+        states = packed_states(self.backbone, batch, self.device, self.layers, picked)
         segments = Segments(batch)
         if self.tokens is None:
             return CLASSIFIERS[self.backbone.config.model_type](self.whole, states, segments)[:, 0]
-        relevant, other = self.tokens
+        # of the whole vocabulary, the logits of one or two tokens alone
+        rows = torch.tensor([id_ for id_ in self.tokens if id_ is not None], device=self.device)
         head = self.whole.get_output_embeddings()
-        rows = torch.tensor([relevant] if other is None else [relevant, other], device=self.device)
         bias = None if head.bias is None else head.bias[rows]
         logits = nn.functional.linear(POOLINGS["last"](states, segments), head.weight[rows], bias)
         cap = getattr(self.whole.config, "final_logit_softcapping", None)
-        if cap is not None:
+        if cap is not None:  # Gemma 2's, before logits are compared
             logits = cap * torch.tanh(logits / cap)
-        if other is None:
+        if len(rows) == 1:
             return logits[:, 0]
         return logits[:, 0] - logits[:, 1]
 
@@ -112,10 +110,10 @@ class PairModel(Trainable):
             if own is not None:
                 padded, _ = pad(replace(batch, ids=own), items, 0)
                 types["token_type_ids"] = torch.from_numpy(padded).to(self.device)
-            parts.append(
-                self.whole(input_ids=ids, attention_mask=attended.long(), **types).logits[:, 0]
-            )
+            made = self.whole(input_ids=ids, attention_mask=attended.long(), **types)
+            parts.append(made.logits[:, 0])
             at.append(torch.from_numpy(items))
+        # back into the batch's order
         return torch.cat(parts)[torch.cat(at).argsort().to(self.device)]
 
 
@@ -124,7 +122,8 @@ def _yes_and_no(folder: RerankerFolder) -> tuple[int, int]:
     takes them.
     """
     tokeniser = Tokeniser.open(folder.transformer, max_tokens=folder.max_tokens)
-    relevant, other = (tokeniser.id_of(token) for token in ("yes", "no"))
+    relevant = tokeniser.id_of("yes")
+    other = tokeniser.id_of("no")
     if relevant is None or other is None:
         raise ModelError(
             f"{folder.path}: its vocabulary has no tokens 'yes' and 'no', and no "

@@ -26,14 +26,12 @@ def tokeniser_of(folder: ModelFolder) -> Tokeniser:
             said = f"the tokeniser knows {tokeniser.size:,} tokens and there are {rows:,} vectors"
             raise ModelError(f"{folder.path}: {said}; one file is of another model")
         return tokeniser
-    markers = () if folder.late is None else folder.late.markers
-    trusted = bool(folder.code)
     tokeniser = Tokeniser.open(
         folder.transformer,
         max_tokens=limit,
         lower_case=folder.lower_case,
-        markers=markers,
-        trust_remote_code=trusted,
+        markers=() if folder.late is None else folder.late.markers,
+        trust_remote_code=bool(folder.code),
     )
     _refuse_types(tokeniser, folder.transformer)
     return tokeniser
@@ -44,15 +42,13 @@ def _refuse_types(tokeniser: Tokeniser, transformer: Path) -> None:
     is what it is run with here.
     """
     types = tokeniser.types
-    if (
-        not any(types)
-        or read_optional(transformer / "config.json").integer("type_vocab_size", 2) < 2
-        or not told_types(transformer)
-    ):
+    if not any(types):
         return
-    raise ModelError(
-        f"{transformer}: its tokeniser gives the tokens of a text the types "
-        f"{', '.join(map(str, sorted(types)))}, and only 0 is run here; "
-        "set type_id to 0 in tokenizer.json, or leave token_type_ids out of model_input_names in "
-        "tokenizer_config.json"
-    )
+    known = read_optional(transformer / "config.json").integer("type_vocab_size", 2)
+    if known >= 2 and told_types(transformer):
+        raise ModelError(
+            f"{transformer}: its tokeniser gives the tokens of a text the types "
+            f"{', '.join(map(str, sorted(types)))}, and only 0 is run here; set type_id to 0 in "
+            "tokenizer.json, or leave token_type_ids out of model_input_names in "
+            "tokenizer_config.json"
+        )

@@ -14,7 +14,8 @@ from nearfield.extras import require
 from nearfield.formats.remote_code import remote_code
 from nearfield.formats.towers.towers import IMAGE_TOWER, TEXT_TOWER, Logits, Towers
 from nearfield.formats.weights import weight_files
-from nearfield.models.backbones.backbone import quiet, refuse_unusable
+from nearfield.models.backbones.backbone import from_files, quiet, refuse_unusable
+from nearfield.models.backbones.unread import some_of
 from nearfield.models.image.processor import UNFIT, image_processor
 from nearfield.models.lora.attached import Attached, shared_by_all
 from nearfield.store.foreign import foreign
@@ -110,9 +111,13 @@ class TwoTower(torch.nn.Module):
         found: dict[str, Tensor] = dict(self.model.state_dict())
         for tower, adapters in self.adapters.items():
             prefix = f"{NETWORKS[tower]}."
-            own = {name: weight for name, weight in found.items() if name.startswith(prefix)}
-            merged = adapters.merged({name.removeprefix(prefix): own[name] for name in own}, 0)
-            found |= {prefix + name: weight for name, weight in merged.items()}
+            own = {
+                name.removeprefix(prefix): weight
+                for name, weight in found.items()
+                if name.startswith(prefix)
+            }
+            for name, weight in adapters.merged(own, 0).items():
+                found[prefix + name] = weight
         return found
 
     def _adapted(self, tower: str) -> AbstractContextManager[None]:
@@ -129,10 +134,8 @@ def _model(folder: Towers) -> Any:
 
     refuse_unusable(folder.config, folder.path)
     if folder.weights is None or folder.convert is None:
-        model, loaded = AutoModel.from_pretrained(
-            folder.path, dtype=torch.float32, output_loading_info=True
-        )
-        missing = sorted(loaded["missing_keys"])
+        model, report = from_files(AutoModel, folder.path)
+        missing = sorted(report["missing_keys"])
     else:
         from safetensors.torch import load_file
 
@@ -144,7 +147,6 @@ def _model(folder: Towers) -> Any:
     missing = [name for name in missing if not name.endswith("position_ids")]
     if missing:
         raise ModelError(
-            f"{folder.path}: the weights lack, or have beside the model's own, {missing[0]} and "
-            f"{len(missing) - 1} more"
+            f"{folder.path}: the weights lack, or have beside the model's own, {some_of(missing)}"
         )
     return model

@@ -57,7 +57,9 @@ class MapConfig:
             found |= {"weight": (self.to_dim, self.from_dim), "bias": (self.to_dim,)}
         if self.kind != "linear":
             found |= {"down": (self.width, self.from_dim), "up": (self.to_dim, self.width)}
-        return found | ({"shift": (self.width,)} if self.kind == "mlp" else {})
+        if self.kind == "mlp":
+            found["shift"] = (self.width,)
+        return found
 
 
 class VectorMap(nn.Module):
@@ -85,10 +87,11 @@ class VectorMap(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """(n, from_dim) to (n, to_dim) float32, differentiable."""
-        mapped = vectors if self.config.kind == "low-rank" else vectors @ self.weight.T + self.bias
         if self.config.kind == "low-rank":
-            mapped = mapped + (vectors @ self.down.T) @ self.up.T
-        elif self.config.kind == "mlp":
+            mapped = vectors + (vectors @ self.down.T) @ self.up.T
+        else:
+            mapped = vectors @ self.weight.T + self.bias
+        if self.config.kind == "mlp":
             mapped = mapped + nn.functional.gelu(vectors @ self.down.T + self.shift) @ self.up.T
         if self.config.normalise:
             return nn.functional.normalize(mapped, dim=-1)
@@ -125,9 +128,12 @@ class VectorMap(nn.Module):
         """
         path = Path(path)
         facts = read_fields(path / "map.json")
-        sides = facts.integer("from_dim", low=1), facts.integer("to_dim", low=1)
         config = MapConfig(
-            facts.text("kind"), *sides, facts.integer("width", 0), facts.flag("normalise", True)
+            facts.text("kind"),
+            facts.integer("from_dim", low=1),
+            facts.integer("to_dim", low=1),
+            facts.integer("width", 0),
+            facts.flag("normalise", True),
         )
         weights = read_tensors(path / "map.safetensors")
         shapes = {name: tuple(weight.shape) for name, weight in weights.items()}

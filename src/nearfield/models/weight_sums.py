@@ -24,5 +24,6 @@ def _words(weight: Tensor) -> Tensor:
     """
     flat = weight.reshape(-1)
     size = flat.element_size()
-    whole = flat.numel() * size % 8 == 0 == flat.storage_offset() * size % 8
-    return flat.view(torch.int64 if whole else torch.int8)
+    fills = flat.numel() * size % 8 == 0
+    aligned = flat.storage_offset() * size % 8 == 0
+    return flat.view(torch.int64 if fills and aligned else torch.int8)

@@ -58,9 +58,8 @@ def _attend(
         causal = False
         window = None if window is None else window + 1
     rows = (query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1))
-    return attention(*rows, groups, scale=scaling, causal=causal, window=window, dropout=dropout)[
-        None
-    ], None
+    mixed = attention(*rows, groups, scale=scaling, causal=causal, window=window, dropout=dropout)
+    return mixed[None], None
 
 
 def attention(
@@ -83,14 +82,13 @@ def attention(
     call a run of equal length.
     """
     shared = query.shape[1] != key.shape[1]
-    all_seen = all(
-        part == length for part, (_, _, length) in zip(groups.seen, groups.runs, strict=True)
-    )
-    # it does not know of flash attention, and positions made float32 of some
+    all_seen = groups.seen == [length for _, _, length in groups.runs]
+    # autocast does not know of flash attention, and positions made float32 of some
     if query.is_cuda and torch.is_autocast_enabled("cuda"):
-        query, key, value = (
-            rows.to(torch.get_autocast_dtype("cuda")) for rows in (query, key, value)
-        )
+        half = torch.get_autocast_dtype("cuda")
+        query = query.to(half)
+        key = key.to(half)
+        value = value.to(half)
     if all_seen and not dropout and _flash_takes(query):
         from torch.nn.attention.varlen import varlen_attn
 
@@ -124,12 +122,11 @@ def _by_length(
     """As `attention`, with one call of scaled_dot_product_attention per run of equal length."""
     shared = query.shape[1] != key.shape[1]
     parts = []
-    runs = zip(
-        groups.runs,
-        groups.seen,
-        *(by_run(rows, groups) for rows in (query, key, value)),
-        strict=True,
-    )
+    # (count, heads, length, d) of each run
+    queries = by_run(query, groups)
+    keys = by_run(key, groups)
+    values = by_run(value, groups)
+    runs = zip(groups.runs, groups.seen, queries, keys, values, strict=True)
     with sdpa_kernel(_KERNELS) if query.is_cuda else nullcontext():
         for (_, count, length), seen, q, k, v in runs:
             if seen < length:
@@ -166,13 +163,9 @@ def _flash_takes(query: Tensor) -> bool:
     later, in a build of torch that has it. It pads no heads itself.
     """
     size = query.shape[-1]
-    if (
-        not query.is_cuda
-        or query.dtype not in (torch.float16, torch.bfloat16)
-        or size % 8
-        or size > 256
-    ):
+    half = query.dtype in (torch.float16, torch.bfloat16)
+    if not query.is_cuda or not half or size % 8 or size > 256:
         return False
-    return torch.backends.cuda.is_flash_attention_available() and torch.cuda.get_device_capability(
-        query.device
-    ) >= (8, 0)
+    if not torch.backends.cuda.is_flash_attention_available():
+        return False
+    return torch.cuda.get_device_capability(query.device) >= (8, 0)

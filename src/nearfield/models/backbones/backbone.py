@@ -48,12 +48,11 @@ class Backbone:
     habits: Habits
 
 
+# a text to run a backbone on that is not known
 _SAMPLE = (
     "A lazy dog sleeps in the warm sun while the quick brown fox, who is not tired at all, "
     "jumps over it."
 )
-
-
 MOST_LAYERS = 1000  # ten times those of the deepest encoder; more are a damaged config
 _DEPTH = re.compile(r"(.*_)?(layers?|depths?)")
 
@@ -102,7 +101,8 @@ def load_backbone(
         config.return_dict = True
         config.chunk_size_feed_forward = 0
         _check_files(folder)
-        auto: Any = getattr(transformers, TASKS[task]) if task else AutoModel
+        auto: Any = getattr(transformers, TASKS[task])
+        # of an encoder-decoder as T5, this opens the encoder
         if not task and not trust_remote_code and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING:
             auto = AutoModelForTextEncoding
         if auto is AutoModel and config.is_encoder_decoder:
@@ -110,16 +110,10 @@ def load_backbone(
                 f"{folder}: {config.model_type} is an encoder-decoder, and "
                 "transformers does not load its encoder alone"
             )
-        how: dict[str, Any] = {
-            "dtype": torch.float32,
-            "local_files_only": True,
-            "output_loading_info": True,
-        }
         with foreign(folder, "the weights could not be read"):
-            opened = auto.from_pretrained(
-                folder, config=config, trust_remote_code=trust_remote_code, **how
+            whole, report = from_files(
+                auto, folder, config=config, trust_remote_code=trust_remote_code
             )
-        whole, report = opened
         refuse_misfits(whole, report, folder, pooled=task == "sequence-classification", also=also)
     refuse_relative_positions(whole, folder)
     for name, weight in whole.named_parameters():
@@ -129,14 +123,13 @@ def load_backbone(
                 "damaged or its training failed"
             )
     base = whole.eval().base_model if task else whole.eval()
-    if getattr(config, "is_causal", False) and any(
-        getattr(part, "is_causal", True) is False for part in base.modules()
-    ):
-        said = (
-            f"is_causal is true, and the attention of {config.model_type} looks both ways "
-            "where texts are padded"
+    both_ways = [part for part in base.modules() if getattr(part, "is_causal", True) is False]
+    if getattr(config, "is_causal", False) and both_ways:
+        raise ModelError(
+            f"{folder / 'config.json'}: is_causal is true, and the attention of "
+            f"{config.model_type} looks both ways where texts are padded; wanted false, or no "
+            "is_causal"
         )
-        raise ModelError(f"{folder / 'config.json'}: {said}; wanted false, or no is_causal")
     fill = getattr(config, "pad_token_id", None) or 0
     return Backbone(
         base,
@@ -145,6 +138,24 @@ def load_backbone(
         frozenset(report["missing_keys"]),
         _habits(folder, base, own=trust_remote_code),
     )
+
+
+def from_files(
+    auto: Any, folder: Path, *, config: Any = None, trust_remote_code: bool = False
+) -> tuple[Any, dict[str, Any]]:
+    """The model that transformers' class `auto` makes of the files in `folder`, float32, and its
+    report of loading: the keys that are missing, unexpected or mismatched. Raises whatever
+    transformers does.
+    """
+    model, report = auto.from_pretrained(
+        folder,
+        config=config,
+        dtype=torch.float32,
+        local_files_only=True,
+        output_loading_info=True,
+        trust_remote_code=trust_remote_code,
+    )
+    return model, report
 
 
 def _habits(folder: Path, backbone: Any, *, own: bool) -> Habits:

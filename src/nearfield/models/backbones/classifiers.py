@@ -25,17 +25,16 @@ def _whole_head(model: Any, states: Tensor, segments: Segments) -> Tensor:
 
 def _pooler(model: Any, states: Tensor, segments: Segments) -> Tensor:
     """The backbone's pooler, then one layer (BERT, NomicBERT)."""
-    logits: Tensor = model.classifier(
-        model.dropout(model.base_model.pooler(POOLINGS["cls"](states, segments)[:, None]))
-    )
+    first = POOLINGS["cls"](states, segments)[:, None]  # the pooler takes rows' first states itself
+    pooled = model.base_model.pooler(first)
+    logits: Tensor = model.classifier(model.dropout(pooled))
     return logits
 
 
 def _albert(model: Any, states: Tensor, segments: Segments) -> Tensor:
     base = model.base_model
-    logits: Tensor = model.classifier(
-        model.dropout(base.pooler_activation(base.pooler(POOLINGS["cls"](states, segments))))
-    )
+    pooled = base.pooler_activation(base.pooler(POOLINGS["cls"](states, segments)))
+    logits: Tensor = model.classifier(model.dropout(pooled))
     return logits
 
 
@@ -46,9 +45,8 @@ def _distilbert(model: Any, states: Tensor, segments: Segments) -> Tensor:
 
 
 def _modernbert(model: Any, states: Tensor, segments: Segments) -> Tensor:
-    logits: Tensor = model.classifier(
-        model.drop(model.head(POOLINGS[model.config.classifier_pooling](states, segments)))
-    )
+    pooled = POOLINGS[model.config.classifier_pooling](states, segments)
+    logits: Tensor = model.classifier(model.drop(model.head(pooled)))
     return logits
 
 

@@ -25,6 +25,8 @@ def language_head(model: Any) -> tuple[nn.Module, nn.Linear]:
             f"{', '.join(LANGUAGE_HEADS)}"
         )
     known = LANGUAGE_HEADS[kind]
-    steps = [nn.GELU() if step == GELU else model.get_submodule(step) for step in known.steps]
+    transform = nn.Sequential()
+    for step in known.steps:
+        transform.append(nn.GELU() if step == GELU else model.get_submodule(step))
     decoder: nn.Linear = model.get_submodule(known.decoder)
-    return nn.Sequential(*steps), decoder
+    return transform, decoder

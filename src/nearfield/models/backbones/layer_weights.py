@@ -5,6 +5,7 @@ gradients.
 from __future__ import annotations
 
 import ctypes
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -48,11 +49,9 @@ class LayerWeights:
         self._kernels = kernels
         self._modules = modules
         self._precision = precision
-        linear = [modules[part] for parts in MATRICES.values() for part in parts]
-        norms = [modules[name] for name in NORMS]
-        self.weights: list[nn.Parameter] = [
-            weight for module in (*linear, *norms) for weight in (module.weight, module.bias)
-        ]
+        self.weights: list[nn.Parameter] = []
+        for name in (*itertools.chain.from_iterable(MATRICES.values()), *NORMS):
+            self.weights += [modules[name].weight, modules[name].bias]
         self._matrices = {
             name: Matrix(kernels, *self._arrays(name), precision=precision) for name in MATRICES
         }
@@ -68,15 +67,14 @@ class LayerWeights:
         do not tell: a fused optimiser counts none up.
         """
         stamp = self._stamp()
-        if stamp != self.stamp:
-            self.stamp = stamp
-            for name, matrix in self._matrices.items():
-                matrix.fill(*self._arrays(name))
-            for name in NORMS:
-                self._norms[name] = (
-                    _array(self._modules[name].weight).copy(),
-                    _array(self._modules[name].bias).copy(),
-                )
+        if stamp == self.stamp:
+            return
+        self.stamp = stamp
+        for name, matrix in self._matrices.items():
+            matrix.fill(*self._arrays(name))
+        for name in NORMS:  # copies, as a matrix that is laid out is one
+            weight = _array(self._modules[name].weight).copy()
+            self._norms[name] = (weight, _array(self._modules[name].bias).copy())
 
     def refresh_turned(self) -> None:
         """The same of the weights turned round. Raises RuntimeError where they are others than
@@ -99,12 +97,12 @@ class LayerWeights:
 
     def layout(self) -> LayerLayout:
         """nf_layer, which points at what this holds."""
-        norms = {
-            name: NormLayout(*(part.ctypes.data for part in self._norms[name])) for name in NORMS
-        }
-        return LayerLayout(
-            **{name: matrix.layout for name, matrix in self._matrices.items()}, **norms
-        )
+        layout = LayerLayout()
+        for name, matrix in self._matrices.items():
+            setattr(layout, name, matrix.layout)
+        for name, (weight, bias) in self._norms.items():
+            setattr(layout, name, NormLayout(weight.ctypes.data, bias.ctypes.data))
+        return layout
 
     def turned(self) -> TurnedLayout:
         """nf_turned, which points at what this holds."""
@@ -116,7 +114,7 @@ class LayerWeights:
         place = room.ctypes.data
         for name, kind, count in self._places():
             setattr(getattr(slopes, name), kind, place)
-            place += 4 * count
+            place += 4 * count  # bytes
         return slopes
 
     def gradients(self, total: Tensor) -> list[Tensor]:
@@ -129,14 +127,13 @@ class LayerWeights:
             rows = sum(shape[0] for shape in shapes)
             columns = shapes[0][1]
             heights = [int(shape[0]) for shape in shapes]
-            weight = torch.split(next(parts).view(rows, -1)[:, :columns], heights)
-            bias = torch.split(next(parts)[:rows], heights)
-            found += [part for pair in zip(weight, bias, strict=True) for part in pair]
+            weights = torch.split(next(parts).view(rows, -1)[:, :columns], heights)
+            biases = torch.split(next(parts)[:rows], heights)
+            for weight, bias in zip(weights, biases, strict=True):
+                found += [weight, bias]
         for name in NORMS:
-            found += [
-                next(parts)[: len(self._modules[name].weight)],
-                next(parts)[: len(self._modules[name].bias)],
-            ]
+            width = len(self._modules[name].weight)
+            found += [next(parts)[:width], next(parts)[:width]]
         return found
 
     def _places(self) -> Iterator[tuple[str, str, int]]:
@@ -154,17 +151,16 @@ class LayerWeights:
 
     def _arrays(self, name: str) -> tuple[list[Floats], list[Floats]]:
         modules = [self._modules[part] for part in MATRICES[name]]
-        return [_array(module.weight) for module in modules], [
-            _array(module.bias) for module in modules
-        ]
+        weights = [_array(module.weight) for module in modules]
+        biases = [_array(module.bias) for module in modules]
+        return weights, biases
 
     def _stamp(self) -> int:
         """What changes whenever a weight does, its order too, but for one time in 2^64."""
         total = 0
         for weight in self.weights:
-            total = (
-                total * int(_ODD[-1]) + _digest(_array(weight).ravel().view(np.uint32))
-            ) % 2**64
+            digest = _digest(_array(weight).ravel().view(np.uint32))
+            total = (total * int(_ODD[-1]) + digest) % 2**64
         return total
 
 
@@ -180,6 +176,7 @@ class LayersModel:
         )
         self.address = ctypes.addressof(self._layout)
         if distances is not None:
+            # the kernels read whole registers, past the last of them
             self._distances = np.concatenate([distances.ravel(), np.zeros(panel, np.float32)])
             self._layout.distances = self._distances.ctypes.data
             self._layout.reach = (distances.shape[1] + 1) // 2
@@ -190,9 +187,9 @@ def _array(weight: Tensor) -> Floats:
 
 
 def _digest(bits: npt.NDArray[np.uint32]) -> int:
-    """Sums of each block and of each place in the blocks, each times a number of its own."""
-    # each block and each place has a factor of its own, so that two numbers that were exchanged
-    # change the digest, too
+    """Sums of each block and of each place in the blocks, each times a number of its own, so that
+    two numbers that were exchanged change the digest, too. All of it is modulo 2^64.
+    """
     whole = len(bits) // len(_ODD) * len(_ODD)
     blocks = bits[:whole].reshape(-1, len(_ODD))
     rest = bits[whole:].astype(np.uint64)

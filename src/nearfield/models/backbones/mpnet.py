@@ -27,9 +27,11 @@ def mpnet_states(backbone: Any, ids: Tensor, positions: Tensor, groups: Groups) 
     bias = backbone.encoder.compute_position_bias(states[:, : groups.longest])[0]
     for layer in backbone.encoder.layer:
         block = layer.attention
-        own = layer.attention.attn
+        own = block.attn
         heads = (own.num_attention_heads, own.attention_head_size)
-        query, key, value = (made(states[0]).unflatten(-1, heads) for made in (own.q, own.k, own.v))
+        query = own.q(states[0]).unflatten(-1, heads)
+        key = own.k(states[0]).unflatten(-1, heads)
+        value = own.v(states[0]).unflatten(-1, heads)
         mixed = _attention(query, key, value, bias, groups, own.dropout.p if own.training else 0.0)
         states = block.LayerNorm(block.dropout(own.o(mixed.flatten(1))[None]) + states)
         states = layer.output(layer.intermediate(states), states)
@@ -47,13 +49,12 @@ def _attention(
     heads, d).
     """
     parts = []
-    runs = zip(
-        groups.runs,
-        groups.seen,
-        *(by_run(rows, groups) for rows in (query, key, value)),
-        strict=True,
-    )
+    queries = by_run(query, groups)
+    keys = by_run(key, groups)
+    values = by_run(value, groups)
+    runs = zip(groups.runs, groups.seen, queries, keys, values, strict=True)
     for (_, count, length), seen, q, k, v in runs:
+        # all layers share it
         corner = groups.once(("bias", length), partial(_corner, bias, length, query.dtype))
         if seen < length:
             k = k[:, :, :seen]

@@ -100,13 +100,10 @@ _HEADS = (
     "vocab_projector",
     "vocab_transform",
 )
-_SIZES = {
-    **dict.fromkeys(
-        ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"), None
-    ),
-    **dict.fromkeys(("max_position_embeddings", "type_vocab_size", "vocab_size"), 1),
-}
-"""Sizes, and what counts where config.json leaves them out; None is for the architecture to say."""
+_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+"""Sizes that the architecture says where config.json leaves them out."""
+_COUNTS = ("max_position_embeddings", "type_vocab_size", "vocab_size")
+"""Sizes that the weights say, too."""
 _LIKE_MPNET = 32  # buckets of relative positions
 
 
@@ -124,10 +121,8 @@ def why_not_config(config: Mapping[str, Any]) -> str | None:
 
 def _why_not_sizes(config: Mapping[str, Any], kind: str) -> str | None:
     names = NATIVE[kind]
-    sizes = {
-        key: names.fact(config, key) if default is None else config.get(key, default)
-        for key, default in _SIZES.items()
-    }
+    sizes = {key: names.fact(config, key) for key in _SIZES}
+    sizes |= {key: config[key] for key in _COUNTS if key in config}
     if names.narrower:
         sizes["embedding_size"] = names.fact(config, "embedding_size")
     for key, size in sizes.items():
@@ -181,23 +176,21 @@ def why_not_names(names: Collection[str], config: Mapping[str, Any]) -> str | No
             f"config.json says {layers:,} layers, and the checkpoint holds {len(names):,} weights"
         )
     read = {
-        f"embeddings.{part}"
-        for part in (
-            "word_embeddings.weight",
-            "position_embeddings.weight",
-            "position_ids",
-            "token_type_ids",
-        )
+        "embeddings.word_embeddings.weight",
+        "embeddings.position_embeddings.weight",
+        # buffers that older files hold, and that follow from the places
+        "embeddings.position_ids",
+        "embeddings.token_type_ids",
+        known.types,
+        known.distances,
     }
-    read |= {part for part in (known.types, known.distances) if part}
     modules = ["embeddings.LayerNorm"]
     if known.narrower and known.fact(config, "embedding_size") != known.fact(config, "hidden_size"):
         modules.append("embeddings_project")
     for at in range(layers):
         modules += [known.layer.format(at) + part for part in known.parts.values()]
-    read |= {
-        f"{module}.{part}" for module in modules for part in ("weight", "bias", "gamma", "beta")
-    }
+    for module in modules:  # gamma and beta are a norm's in files of the first BERTs
+        read |= {f"{module}.{part}" for part in ("weight", "bias", "gamma", "beta")}
     bare = [name.removeprefix(known.prefix) for name in names]
     unread = sorted(name for name in bare if name not in read and name.split(".")[0] not in _HEADS)
     if unread:

@@ -24,24 +24,20 @@ from nearfield.types.arrays import Floats, Positions
 
 Offsets = Positions
 Places = Positions
-# units a thread at most, and tokens of one at least
-UNITS = 4
-UNIT_TOKENS = 512  # of a thread's unit of work, at least
+UNITS = 4  # units of work per thread, at most
+UNIT_TOKENS = 512  # tokens of a unit, at least
 
 
 def why_not(backbone: Any) -> str | None:
     """In words why these layers cannot stand for the backbone's own, or None where they can."""
     if not runnable():
         return "the kernels are not compiled here"
-    if backbone.training and any(
-        module.p for module in backbone.modules() if isinstance(module, nn.Dropout)
-    ):
+    dropouts = [module for module in backbone.modules() if isinstance(module, nn.Dropout)]
+    if backbone.training and any(module.p for module in dropouts):
         return "they have no dropout"
-    if any(
-        weight.device.type != "cpu" or weight.dtype != torch.float32
-        for weight in backbone.parameters()
-    ):
-        return "they train float32 weights on a CPU"
+    for weight in backbone.parameters():
+        if weight.device.type != "cpu" or weight.dtype != torch.float32:
+            return "they train float32 weights on a CPU"
     return why_not_config(backbone.config.to_dict())
 
 
@@ -90,16 +86,13 @@ class NativeLayers:
             "activation": ACTIVATIONS[fact("hidden_act")],
             "epsilon": float(fact("layer_norm_eps")),
         }
-        self.layers = []
+        self.layers: list[LayerWeights] = []
+        self.weights: list[nn.Parameter] = []
         for at in range(self._facts["layer_count"]):
-            modules = {
-                part: backbone.get_submodule(architecture.layer.format(at) + name)
-                for part, name in architecture.parts.items()
-            }
+            layer = backbone.get_submodule(architecture.layer.format(at).removesuffix("."))
+            modules = {part: layer.get_submodule(name) for part, name in architecture.parts.items()}
             self.layers.append(LayerWeights(self.kernels, modules, precision))
-        self.weights: list[nn.Parameter] = [
-            weight for layer in self.layers for weight in layer.weights
-        ]
+            self.weights += self.layers[at].weights
         self.rooms = Rooms()
 
     def __call__(
@@ -117,14 +110,13 @@ class NativeLayers:
         least one token, of the tokens whose states alone are wanted; all others are zeros then, and
         the last layer is run for these tokens only. Raises ValueError where there is no such token.
         """
-        if picked is not None and (
-            len(picked) != len(offsets) - 1
-            or (picked < 0).any()
-            or (picked >= np.diff(offsets)).any()
-        ):
-            raise ValueError(
-                f"the places {picked} are no token of each of {len(offsets) - 1} sequences"
-            )
+        if picked is not None:
+            fits = len(picked) == len(offsets) - 1
+            if not fits or (picked < 0).any() or (picked >= np.diff(offsets)).any():
+                raise ValueError(
+                    f"the places {picked} are no token of each of {len(offsets) - 1} sequences"
+                )
+        # the weights are arguments, so that autograd asks for their gradients
         found: Tensor = _Layers.apply(
             self, offsets, picked, torch.is_grad_enabled(), distances, states.float(), *self.weights
         )  # type: ignore[no-untyped-call]
@@ -227,15 +219,15 @@ class NativeLayers:
         # inner; those of attention count double
         work = lengths * (8.0 * hidden**2 + 4.0 * hidden * inner) + 8.0 * lengths**2 * hidden
         ends = np.cumsum(work)
-        count = max(self.threads, min(UNITS * self.threads, int(offsets[-1]) // UNIT_TOKENS))
-        count = 1 if self.threads == 1 else count
+        count = 1
+        if self.threads > 1:
+            most = min(UNITS * self.threads, int(offsets[-1]) // UNIT_TOKENS)
+            count = max(self.threads, most)
+        # a cut comes before the first sequence whose middle lies past an equal share of the work
         wanted = ends[-1] * np.arange(1, count) / count
         cuts = [0, *np.searchsorted(ends - work / 2, wanted).tolist(), len(lengths)]
-        return [
-            slice(start, end)
-            for start, end in itertools.pairwise(cuts)
-            if offsets[end] > offsets[start]
-        ]
+        units = [slice(start, end) for start, end in itertools.pairwise(cuts)]
+        return [unit for unit in units if offsets[unit.stop] > offsets[unit.start]]
 
     def scratch(self, function: str, model: LayersModel, offsets: Offsets) -> Floats:
         """Room for what one unit needs on its way."""
@@ -271,9 +263,9 @@ class _WayBack:
             total.room = layers.rooms.take(size)
             total.room[:size] = 0.0
         by_layer = np.split(total.room[:size], np.cumsum(self.sizes)[:-1])
-        slopes = (SlopesLayout * len(by_layer))(
-            *(layer.slopes(room) for layer, room in zip(layers.layers, by_layer, strict=True))
-        )
+        slopes = (SlopesLayout * len(by_layer))()
+        for number, layer in enumerate(layers.layers):
+            slopes[number] = layer.slopes(by_layer[number])
         rows = slice(own[0], own[-1])
         scratch = layers.scratch("backward_scratch", self.model, own)
         layers.kernels.call(
@@ -298,7 +290,9 @@ def _of_share(
     share: slice, offsets: Offsets, picked: Places | None
 ) -> tuple[Offsets, Places | None]:
     own = offsets[share.start : share.stop + 1]
-    return own, None if picked is None else np.ascontiguousarray(picked[share], np.int64)
+    if picked is None:
+        return own, None
+    return own, np.ascontiguousarray(picked[share], np.int64)
 
 
 class _Layers(torch.autograd.Function):
@@ -328,13 +322,14 @@ class _Layers(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         (states,) = ctx.saved_tensors
+        # what a pass kept is given back on the way, so that it can be gone back through once
         if ctx.made is None:
             raise RuntimeError("backward was already called; its saved activations have been freed")
         made = ctx.made
         ctx.made = None
         gradient = gradients[0].detach().float().clone(memory_format=torch.contiguous_format)
         first = np.ascontiguousarray(states.detach().numpy())
-        wanted = ctx.needs_input_grad[5]
+        wanted = ctx.needs_input_grad[5]  # of the states
         by_weight, by_distance = ctx.layers.backward(made, first, gradient.numpy(), wanted=wanted)
         distances = None if by_distance is None else torch.from_numpy(by_distance)
         return None, None, None, None, distances, gradient if wanted else None, *by_weight

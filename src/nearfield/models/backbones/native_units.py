@@ -44,7 +44,7 @@ class Rooms:
             fitting = [at for at, room in enumerate(self._free) if size <= len(room) <= 2 * size]
             if fitting:
                 return self._free.pop(min(fitting, key=lambda at: len(self._free[at])))
-        # the next step may need a little more
+        # an eighth more than asked for: the next step may need a little more
         return aligned(size + size // 8)
 
     def give_back(self, *rooms: Floats) -> None:
@@ -83,11 +83,13 @@ class Turns:
 
     def run(self, _thread: int) -> None:
         """Take units until none is left that is free."""
-        while (taken := self._take()) is not None:
+        taken = self._take()
+        while taken is not None:
             group, unit = taken
             self._work(self._sums[group], unit)
             with self._lock:
                 self._free.add(group)
+            taken = self._take()
 
     def _take(self) -> tuple[int, int] | None:
         with self._lock:

@@ -10,9 +10,9 @@ def relative_bucket(distances: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Which of MPNet's 32 biases holds at each distance, key place - query place (T5, Raffel et al.
     2020, section 2.1).
     """
-    half = 16
-    exact = 8
-    furthest = 128
+    half = 16  # buckets in either direction
+    exact = 8  # nearer than this, each distance has a bucket of its own
+    furthest = 128  # from here on all share the last; between, buckets grow with the logarithm
     near = np.abs(distances)
     steps = (
         np.log(np.maximum(near, 1).astype(np.float32) / exact)

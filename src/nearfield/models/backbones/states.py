@@ -55,27 +55,25 @@ def packed_states(
     """
     kind = backbone.config.model_type
     if ARCHITECTURES[kind].after_padding:
-        places = _positions_after_padding(batch, backbone.embeddings.padding_idx)
+        positions = _positions_after_padding(batch, backbone.embeddings.padding_idx)
     else:
-        places = batch.positions
-    ids, positions = (
-        torch.from_numpy(part.astype(np.int64)).to(device)[None] for part in (batch.ids, places)
-    )
-    own = batch.column("types")
+        positions = batch.positions
+    columns = {"input_ids": batch.ids, "position_ids": positions}
+    types = batch.column("types")
+    if types is not None:
+        columns["token_type_ids"] = types
+    given = {
+        name: torch.from_numpy(column.astype(np.int64)).to(device)[None]  # (1, T)
+        for name, column in columns.items()
+    }
     unseen = batch.column("unseen")
-    types = {}
-    if own is not None:
-        types = {"token_type_ids": torch.from_numpy(own.astype(np.int64)).to(device)[None]}
     # the kernels have no mask, so that every token is looked at
     if layers is not None and (unseen is None or not unseen.any()):
-        return _native_states(
-            backbone, batch, layers, {"input_ids": ids, "position_ids": positions, **types}, picked
-        )
+        return _native_states(backbone, batch, layers, given, picked)
     groups = Groups(batch, device)
     with running(backbone, "these texts"):
         if kind == "mpnet":
-            return mpnet_states(backbone, ids, positions, groups)[0]
-        given = {"input_ids": ids, "position_ids": positions, **types}
+            return mpnet_states(backbone, given["input_ids"], given["position_ids"], groups)[0]
         made = backbone(**given, packed_groups=groups, use_cache=False)
         states: Tensor = made.last_hidden_state[0]
         return states
@@ -96,12 +94,9 @@ def _native_states(
         reach = int(batch.lengths.max())
         buckets = torch.from_numpy(relative_bucket(np.arange(1 - reach, reach)))
         distances = backbone.encoder.relative_attention_bias.weight[buckets].T
-    return layers(
-        states,
-        batch.offsets,
-        distances,
-        None if picked is None or not batch.lengths.all() else picked,
-    )
+    if not batch.lengths.all():  # a sequence without tokens has none to pick
+        picked = None
+    return layers(states, batch.offsets, distances, picked)
 
 
 def _positions_after_padding(batch: Packed, padding: int) -> Integers:
@@ -110,5 +105,6 @@ def _positions_after_padding(batch: Packed, padding: int) -> Integers:
     """
     real = batch.ids != padding
     counted = np.concatenate([[0], np.cumsum(real)])
+    # how many there are before a token's sequence
     before = np.repeat(counted[batch.offsets[:-1]], batch.lengths)
     return np.where(real, counted[1:] - before, 0) + padding

@@ -29,26 +29,24 @@ def refuse_misfits(
     them; buffers that are computed; and the weight `also`, which something else reads.
     """
     kind = model.config.model_type
-    missing = [
-        name for name in sorted(report["missing_keys"]) if pooled or "pooler" not in name.split(".")
-    ]
+    missing = sorted(report["missing_keys"])
+    if not pooled:
+        missing = [name for name in missing if "pooler" not in name.split(".")]
     missing += [str(key) for key in report["mismatched_keys"]]
     if missing:
         raise ModelError(
             f"{folder}: the weights do not fit the architecture {kind}: missing or "
-            f"of another shape: {_some(missing)}"
+            f"of another shape: {some_of(missing)}"
         )
-    unread = [
-        name
-        for name in sorted(report["unexpected_keys"])
-        if name != also and not _without_effect(name)
-    ]
-    heads = _heads(model) if unread else set()
-    unread = [name for name in unread if name.split(".")[0] not in heads]
+    unread = sorted(set(report["unexpected_keys"]) - {also})
+    unread = [name for name in unread if not _without_effect(name)]
+    if unread:  # to find the heads takes a while
+        heads = _heads(model)
+        unread = [name for name in unread if name.split(".")[0] not in heads]
     if unread:
         raise ModelError(
             f"{folder}: the checkpoint holds weights that transformers' {type(model).__name__} "
-            f"does not read: {_some(unread)}; "
+            f"does not read: {some_of(unread)}; "
             "its vectors would be those of another model. Wanted the architecture that the "
             "checkpoint was trained in."
         )
@@ -61,18 +59,14 @@ def refuse_relative_positions(model: Any, folder: Path) -> None:
     stated = str(getattr(model.config, "position_embedding_type", None))
     if not stated.startswith("relative"):
         return
-    if "position_embedding_type" in inspect.getsource(
-        inspect.getmodule(type(model)) or type(model)
-    ):
-        return
-    said = (
-        f"position_embedding_type is {stated!r}, which transformers' {type(model).__name__} "
-        "does not read"
-    )
-    raise ModelError(
-        f"{folder / 'config.json'}: {said}; wanted absolute, or an architecture with "
-        "relative positions"
-    )
+    # a config of transformers takes any key, whether its model reads it or not
+    code = inspect.getsource(inspect.getmodule(type(model)) or type(model))
+    if "position_embedding_type" not in code:
+        raise ModelError(
+            f"{folder / 'config.json'}: position_embedding_type is {stated!r}, which transformers' "
+            f"{type(model).__name__} does not read; wanted absolute, or an architecture with "
+            "relative positions"
+        )
 
 
 def _without_effect(name: str) -> bool:
@@ -98,6 +92,7 @@ def _heads(model: Any) -> set[str]:
 
 
 def _children(kind: Any, config: Any) -> set[str]:
+    """The names of the modules that a class of transformers makes, without memory for weights."""
     try:
         with torch.device("meta"):
             return {name for name, _ in kind(config).named_children()}
@@ -106,6 +101,9 @@ def _children(kind: Any, config: Any) -> set[str]:
         return set()
 
 
-def _some(names: list[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+def some_of(names: list[str]) -> str:
+    """The first of the names, and how many more there are."""
+    said = ", ".join(names[:_SHOWN])
+    if len(names) > _SHOWN:
+        return f"{said} and {len(names) - _SHOWN} more"
+    return said

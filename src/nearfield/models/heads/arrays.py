@@ -9,9 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from nearfield.types.arrays import Array, Floats
 
 
 def is_numpy(values: Any) -> bool:
@@ -27,7 +26,7 @@ def to_numpy(values: Any) -> Floats:
     return made
 
 
-def beside(array: npt.NDArray[Any], values: Any) -> Any:
+def beside(array: Array, values: Any) -> Any:
     """`array` as what `values` is: a numpy array, or a tensor on the same device."""
     if is_numpy(values):
         return array
@@ -40,7 +39,9 @@ def linear(values: Any, weight: Any, bias: Any = None) -> Any:
     """W x + b for each row x of `values`: (n, in) to (n, out)."""
     if is_numpy(values):
         product = values @ weight.T
-        return product if bias is None else product + bias
+        if bias is None:
+            return product
+        return product + bias
     from torch.nn import functional
 
     return functional.linear(values, weight, bias)
@@ -75,6 +76,9 @@ def _sigmoid(values: Floats) -> Floats:
 
 
 def _gelu(values: Floats) -> Floats:
+    """x times the share of a normal distribution below x, by erf and not by tanh (Hendrycks and
+    Gimpel 2016, arXiv 1606.08415).
+    """
     from scipy.special import erf
 
     made: Floats = values * np.float32(0.5) * (1 + erf(values * np.float32(np.sqrt(0.5))))

@@ -69,7 +69,9 @@ class DenseHead(Head[Any]):
     def picked(self, batch: Packed) -> Integers | None:
         last = batch.lengths - 1
         skip = self._skipped(batch)
-        return {"cls": np.where(last >= skip, skip, 0), "last": last}.get(self.contract.pooling)
+        # a sequence that is all prompt has no token to pool; its first stands for none
+        first = np.where(last >= skip, skip, 0)
+        return {"cls": first, "last": last}.get(self.contract.pooling)
 
     def _skipped(self, batch: Packed) -> int:
         if self.contract.include_prompt:

@@ -73,11 +73,11 @@ class Head(ABC, Generic[Made]):
 
     def parameters(self) -> dict[str, Any]:
         """Every weight by name, as `projections.0.linear.weight`."""
-        return {
-            prefix + name: weight
-            for prefix, layer in self.layers.items()
-            for name, weight in layer.weights.items()
-        }
+        named = {}
+        for prefix, layer in self.layers.items():
+            for name, weight in layer.weights.items():
+                named[prefix + name] = weight
+        return named
 
     def train(self, device: Any) -> Self:
         """The same head with its weights as torch parameters on `device`."""

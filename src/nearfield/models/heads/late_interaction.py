@@ -73,13 +73,9 @@ class LateInteractionHead(Head[Any]):
         return MultiVector(tokens, _offsets(batch), self.settings.average)
 
     def items(self, output: Any, parts: Sequence[Packed]) -> Ragged:
-        return Ragged(
-            output,
-            joined_offsets([np.diff(_offsets(part)) for part in parts]),
-            self.settings.average,
-            self.contract.normalise,
-            self.contract.similarity,
-        )
+        offsets = joined_offsets([np.diff(_offsets(part)) for part in parts])
+        kept = self.contract
+        return Ragged(output, offsets, self.settings.average, kept.normalise, kept.similarity)
 
 
 def _offsets(batch: Packed) -> Integers:

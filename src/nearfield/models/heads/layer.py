@@ -48,9 +48,12 @@ class ProjectionConfig:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each of its weights."""
         found: dict[str, tuple[int, ...]] = {"linear.weight": (self.out_features, self.in_features)}
-        found |= {"linear.bias": (self.out_features,)} if self.bias else {}
-        added = self.use_residual and self.in_features != self.out_features
-        return found | ({"residual.weight": (self.out_features, self.in_features)} if added else {})
+        if self.bias:
+            found["linear.bias"] = (self.out_features,)
+        # inputs of as many dimensions as outputs are added as they are
+        if self.use_residual and self.in_features != self.out_features:
+            found["residual.weight"] = (self.out_features, self.in_features)
+        return found
 
 
 class Layer:
@@ -77,8 +80,9 @@ class Layer:
         made = activated(made, ACTIVATIONS[self.config.activation_function])
         if not self.config.use_residual:
             return made
-        added = weights.get("residual.weight")
-        return made + (values if added is None else linear(values, added))
+        if "residual.weight" in weights:
+            values = linear(values, weights["residual.weight"])
+        return made + values
 
     def train(self, device: Any) -> None:
         """Make the weights torch parameters on `device`."""
@@ -92,8 +96,10 @@ class Layer:
         """The weights as torch tensors on the processor, for a file."""
         import torch
 
-        tensors = {name: torch.as_tensor(weight) for name, weight in self.weights.items()}
-        return {name: weight.detach().cpu().clone() for name, weight in tensors.items()}
+        return {
+            name: torch.as_tensor(weight).detach().cpu().clone()
+            for name, weight in self.weights.items()
+        }
 
     def save(self, folder: Path) -> None:
         """Write the module's config and weights. Raises StorageError when writing fails."""
@@ -106,15 +112,11 @@ class Layer:
     @classmethod
     def of(cls, weight: Floats, bias: Floats | None) -> Layer:
         """W x + b alone, of weight (out, in) and bias (out,)."""
-        config = ProjectionConfig(
-            weight.shape[1],
-            weight.shape[0],
-            bias=bias is not None,
-            activation_function=IDENTITY,
-        )
+        outputs, inputs = weight.shape
         weights = {"linear.weight": np.ascontiguousarray(weight)}
         if bias is not None:
             weights["linear.bias"] = bias
+        config = ProjectionConfig(inputs, outputs, bias is not None, IDENTITY)
         return cls(config, weights)
 
     @classmethod

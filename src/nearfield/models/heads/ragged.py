@@ -38,13 +38,10 @@ class Ragged(Represented):
         return len(self.offsets) - 1
 
     def __getitem__(self, rows: slice | Tensor) -> Ragged:
-        chosen = np.arange(len(self))[rows if isinstance(rows, slice) else rows.cpu().numpy()]
-        places, offsets = segments(self.offsets, chosen)
-        return replace(
-            self,
-            tokens=self.tokens[beside(places, self.tokens)],
-            offsets=offsets,
-        )
+        wanted = rows if isinstance(rows, slice) else rows.cpu().numpy()
+        places, offsets = segments(self.offsets, np.arange(len(self))[wanted])
+        tokens = self.tokens[beside(places, self.tokens)]
+        return replace(self, tokens=tokens, offsets=offsets)
 
     def scores(self, documents: Ragged) -> Tensor:
         """Raises ContractError where vectors are compared by their distance."""
@@ -55,10 +52,11 @@ class Ragged(Represented):
             )
         from nearfield.similarity.maxsim import maxsim
 
-        query, document = (
-            unit(part.tokens) if self.similarity == "cosine" else part.tokens
-            for part in (self, documents)
-        )
+        query = self.tokens
+        document = documents.tokens
+        if self.similarity == "cosine":
+            query = unit(query)
+            document = unit(document)
         scored = maxsim(query, self.offsets.tolist(), document, documents.offsets.tolist())
         if not self.average:
             return scored

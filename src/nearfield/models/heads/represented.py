@@ -97,14 +97,17 @@ class FusedItems(Represented):
 
     def scores(self, documents: FusedItems) -> Tensor:
         """The fused score, as that of `Fused`."""
-        each = self.scores_by_part(documents)
-        fused: Any = sum(self.fusion.get(name, 0.0) * own for name, own in each.items())
+        fused: Any = 0
+        for name, own in self.scores_by_part(documents).items():
+            fused = fused + self.fusion.get(name, 0.0) * own
         scores: Tensor = fused
         return scores
 
     def truncate(self, dim: int) -> FusedItems:
         """The vectors of the part `cut` are cut, and the others stay whole."""
-        return replace(self, parts={**self.parts, self.cut: self.parts[self.cut].truncate(dim)})
+        parts = dict(self.parts)
+        parts[self.cut] = parts[self.cut].truncate(dim)
+        return replace(self, parts=parts)
 
 
 def cut(vectors: Tensor, dim: int, *, layer_norm: bool, normalise: bool) -> Tensor:
@@ -115,7 +118,7 @@ def cut(vectors: Tensor, dim: int, *, layer_norm: bool, normalise: bool) -> Tens
         return vectors
     from torch.nn import functional
 
-    whole = functional.layer_norm(vectors, vectors.shape[-1:]) if layer_norm else vectors
-    if normalise:
-        return functional.normalize(whole[:, :dim], dim=-1)
-    return whole[:, :dim]
+    if layer_norm:
+        vectors = functional.layer_norm(vectors, vectors.shape[-1:])
+    first = vectors[:, :dim]
+    return functional.normalize(first, dim=-1) if normalise else first

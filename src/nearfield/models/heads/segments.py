@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ class Segments:
         # the place among the sequences that have something to pool
         owner = np.repeat(np.arange(len(filled)), self.counts[filled])
         index = beside(owner, values)[:, None].expand_as(values)
-        # torch's way back counts what lies here among the greatest
+        # not zeros: torch's way back shares a slope with what lies here, where it is as great
         least = values.new_full((len(filled), values.shape[1]), -float("inf"))
         found[beside(filled, values)] = least.scatter_reduce(0, index, values, "amax")
         return found
@@ -93,8 +94,9 @@ class Segments:
         any), with the rows that these sequences are.
         """
         ends = np.cumsum(self.counts)
+        # -1 is no count, so that the first sequence and the end are changes, too
         changes = np.flatnonzero(np.diff(self.counts, prepend=-1, append=-1))
-        for start, end in zip(changes[:-1].tolist(), changes[1:].tolist(), strict=True):
+        for start, end in pairwise(changes.tolist()):
             length = int(self.counts[start])
             if length:
                 first = int(ends[start]) - length

@@ -83,12 +83,8 @@ class Splade(Head[Tensor]):
         )
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        parts = {"transform": self.transform, "decoder": self.decoder}
-        return {
-            f"{part}.{name}": weight
-            for part, module in parts.items()
-            for name, weight in module.named_parameters()
-        }
+        named = nn.ModuleDict({"transform": self.transform, "decoder": self.decoder})
+        return dict(named.named_parameters())
 
     def train(self, device: Any) -> Splade:
         self.transform.to(device)
@@ -100,7 +96,8 @@ class Splade(Head[Tensor]):
         hidden = self.transform(states)
         weight = self.decoder.weight
         bias = self.decoder.bias
-        bias = weight.new_zeros(len(weight)) if bias is None else bias
+        if bias is None:
+            bias = weight.new_zeros(len(weight))
         offsets = batch.offsets.tolist()
         if self.pooling == "max":  # the logarithm rises, so it may come after the greatest
             given = (hidden, weight, bias, offsets)
@@ -109,15 +106,10 @@ class Splade(Head[Tensor]):
         parts = [hidden.new_zeros(0, len(weight))]
         for first, last in item_blocks(offsets, _TOKENS):
             block = hidden[offsets[first] : offsets[last]]
-            lengths = [
-                end - start
-                for start, end in zip(
-                    offsets[first:last], offsets[first + 1 : last + 1], strict=True
-                )
-            ]
-            parts.append(
-                checkpoint(self._summed, block, weight, bias, lengths, use_reentrant=False)
-            )
+            lengths = batch.lengths[first:last].tolist()
+            # computed again on the way back, so that the logits of one block alone are ever held
+            summed = checkpoint(self._summed, block, weight, bias, lengths, use_reentrant=False)
+            parts.append(summed)
         return torch.cat(parts)
 
     def _summed(self, hidden: Tensor, weight: Tensor, bias: Tensor, lengths: list[int]) -> Tensor:
@@ -162,7 +154,7 @@ class _GreatestLogits(torch.autograd.Function):
                 if offsets[at] < offsets[at + 1]:
                     best = logits[offsets[at] - start : offsets[at + 1] - start].max(0)
                     greatest[at] = best.values
-                    if token is not None:
+                    if token is not None:  # by its place in the block
                         token[at] = best.indices + (offsets[at] - start)
         # the logits themselves would take tokens x terms; they are never kept
         ctx.offsets = offsets
@@ -172,7 +164,9 @@ class _GreatestLogits(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, Tensor, None]:
         hidden, weight, token = ctx.saved_tensors
-        (grad,), offsets = grads, ctx.offsets
+        (grad,) = grads
+        offsets = ctx.offsets
+        # the 0 of a sequence without tokens depends on nothing
         empty = [at for at in range(len(offsets) - 1) if offsets[at] == offsets[at + 1]]
         if empty:
             grad = grad.index_fill(0, torch.tensor(empty, device=grad.device), 0.0)
@@ -183,6 +177,7 @@ class _GreatestLogits(torch.autograd.Function):
             block = slice(offsets[first], offsets[last])
             if block.start == block.stop:
                 continue
+            # the slope of each logit of the block: that of the term at the token that gave it
             spread = hidden.new_zeros(block.stop - block.start, len(weight))
             spread.scatter_add_(0, token[first:last].long(), grad[first:last])
             to_hidden[block] = spread @ weight

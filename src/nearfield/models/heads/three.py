@@ -66,11 +66,11 @@ class ThreeHeads(Head[tuple[Any, ...]]):
 
     @property
     def layers(self) -> Mapping[str, Layer]:
-        return {
-            f"{name}.{prefix}": layer
-            for name, head in self.heads.items()
-            for prefix, layer in head.layers.items()
-        }
+        found = {}
+        for name, head in self.heads.items():
+            for prefix, layer in head.layers.items():
+                found[f"{name}.{prefix}"] = layer
+        return found
 
     def save(self, stage: Path, projections: Sequence[Path]) -> None:
         """The two layers beside the dense head's, as FlagEmbedding reads them."""
@@ -78,8 +78,8 @@ class ThreeHeads(Head[tuple[Any, ...]]):
 
         self.dense.save(stage, projections)
         for head in (self.multi_vector, self.sparse):
-            weights = head.layer.stored().items()
-            named = {name.removeprefix("linear."): weight for name, weight in weights}
+            stored = head.layer.stored()
+            named = {name.removeprefix("linear."): weight for name, weight in stored.items()}
             torch.save(named, stage / TOKEN_HEADS[head.kind])
 
     def forward(self, states: Any, batch: Packed) -> tuple[Any, ...]:
@@ -88,7 +88,8 @@ class ThreeHeads(Head[tuple[Any, ...]]):
 
     def embeddings(self, output: tuple[Any, ...], batch: Packed) -> Fused:
         made = zip(self.heads.values(), output, strict=True)
-        return Fused({head.kind: head.embeddings(own, batch) for head, own in made}, self.weights)
+        parts = {head.kind: head.embeddings(own, batch) for head, own in made}
+        return Fused(parts, self.weights)
 
     def items(self, output: tuple[Any, ...], parts: Sequence[Packed]) -> FusedItems:
         made = zip(self.heads.values(), output, strict=True)

@@ -74,12 +74,8 @@ class TokenWeights(Head[Any]):
         if len(first):
             heaviest = np.maximum.reduceat(weights[kept][order], first)
         counts = np.bincount(terms // self.vocabulary, minlength=n)
-        return Sparse(
-            heaviest,
-            (terms % self.vocabulary).astype(np.int32),
-            joined_offsets([counts]),
-            self.vocabulary,
-        )
+        numbers = (terms % self.vocabulary).astype(np.int32)
+        return Sparse(heaviest, numbers, joined_offsets([counts]), self.vocabulary)
 
     def items(self, output: Any, parts: Sequence[Packed]) -> Rows:
         """The weights of the terms that occur in these texts; no other one has any."""
@@ -88,6 +84,7 @@ class TokenWeights(Head[Any]):
         kept = np.flatnonzero(~np.isin(ids, self.left_out))
         terms, column = np.unique(ids[kept], return_inverse=True)
         row = np.repeat(np.arange(len(lengths)), lengths)[kept]
+        # a cell for each pair of text and term, of which a term's tokens in a text share one
         cell = beside(row * len(terms) + column, output)
         empty = output.new_zeros(len(lengths) * len(terms))
         heaviest = empty.scatter_reduce(0, cell, output[beside(kept, output)], "amax")

@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from nearfield.errors import ModelError
 from nearfield.formats.images.image_folder import ImageModel
 from nearfield.formats.images.pretrained import FIRST_TOKEN
-from nearfield.models.backbones.backbone import quiet, refuse_unusable, write_backbone
+from nearfield.models.backbones.backbone import (
+    from_files,
+    quiet,
+    refuse_unusable,
+    write_backbone,
+)
+from nearfield.models.backbones.unread import some_of
 from nearfield.models.image.network import Network
 from nearfield.models.image.processor import UNFIT
 from nearfield.store.fields import read_fields
@@ -48,18 +53,11 @@ def open_network(folder: ImageModel) -> Pretrained:
 
     refuse_unusable(read_fields(folder.path / "config.json"), folder.path)
     with foreign(folder.path, UNFIT), quiet():
-        model, loaded = AutoModel.from_pretrained(
-            folder.path, dtype=torch.float32, output_loading_info=True
-        )
+        model, report = from_files(AutoModel, folder.path)
     first_token = folder.kind in FIRST_TOKEN
-    # a pooler after the first token is not read
-    missing = [
-        name
-        for name in sorted(loaded["missing_keys"])
-        if not (first_token and name.startswith("pooler."))
-    ]
+    missing = sorted(report["missing_keys"])
+    if first_token:  # a pooler after it is not read
+        missing = [name for name in missing if not name.startswith("pooler.")]
     if missing:
-        raise ModelError(
-            f"{folder.path}: the weights lack {missing[0]} and {len(missing) - 1} more"
-        )
+        raise ModelError(f"{folder.path}: the weights lack {some_of(missing)}")
     return Pretrained(model, first_token=first_token)

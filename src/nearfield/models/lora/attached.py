@@ -37,21 +37,22 @@ class Attached:
         self._acting: list[int] = []
         # (places,) the adapter of each, where they are not all of one
         self._at: Tensor | None = None
-        changed = {name for adapter in adapters for name in adapter.pairs}
-        # which no pooling here reads
-        for name in sorted(name for name in changed if not name.startswith("pooler.")):
-            model.get_submodule(name).register_forward_hook(self._hook(name))
+        changed: set[str] = set()
+        for adapter in adapters:
+            changed |= adapter.pairs.keys()
+        for name in sorted(changed):
+            if not name.startswith("pooler."):  # which no pooling here reads
+                model.get_submodule(name).register_forward_hook(self._hook(name))
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """Every adapter's matrices by name, as
         `adapters.0.encoder.layer.0.attention.self.query.lora_A`.
         """
-        parts = (
-            (f"adapters.{at}.{name}", weight)
-            for at, adapter in enumerate(self.adapters)
-            for name, weight in adapter.parameters().items()
-        )
-        return dict(parts)
+        named = {}
+        for at, adapter in enumerate(self.adapters):
+            for name, weight in adapter.parameters().items():
+                named[f"adapters.{at}.{name}"] = weight
+        return named
 
     @contextmanager
     def acting(self, numbers: Integers | None, lengths: Integers) -> Iterator[None]:
@@ -89,10 +90,9 @@ class Attached:
             if not pairs:
                 return output
             # the matrices of all adapters side by side, for two products however many there are
-            down = torch.cat([pair.down for pair in pairs.values()])
+            down = torch.cat([pair.down for pair in pairs.values()])  # (ranks, fan_in)
             up = torch.cat([pair.up * pair.scale for pair in pairs.values()], 1)
-            embeds = isinstance(layer, nn.Embedding)
-            if embeds:
+            if isinstance(layer, nn.Embedding):
                 narrow = nn.functional.embedding(given[0], down.T)
             else:
                 narrow = nn.functional.linear(given[0], down)
@@ -112,10 +112,10 @@ class Attached:
                 f"{name} takes {narrow.shape[:-1].numel()} places of a batch of "
                 f"{len(self._at)}; encode one role at a time"
             )
-        owner = torch.cat(
-            [torch.full((len(pair.down),), number) for number, pair in pairs.items()]
-        ).to(narrow.device)
-        return narrow.masked_fill((self._at[:, None] != owner).view_as(narrow), 0.0)
+        owners = [torch.full((len(pair.down),), number) for number, pair in pairs.items()]
+        owner = torch.cat(owners).to(narrow.device)  # (ranks,) the adapter of each
+        foreign = self._at[:, None] != owner
+        return narrow.masked_fill(foreign.view_as(narrow), 0.0)
 
 
 def shared_by_all(adapters: Attached | None) -> AbstractContextManager[None]:

@@ -64,24 +64,23 @@ class LowRank:
         fit the model.
         """
         file = folder.path / WEIGHTS
-        tensors = read_tensors(file)
+        known_weights = dict(model.named_parameters())
         halves: dict[str, dict[str, Tensor]] = {}
         weights: dict[str, Tensor] = {}
-        for key, tensor in tensors.items():
+        for key, tensor in read_tensors(file).items():
             if not torch.isfinite(tensor).all():
                 raise ModelError(
                     f"{file}: {key} holds NaN or infinite values; the file is "
                     "damaged or its training failed"
                 )
-            name = (
-                key.removeprefix(_PREFIX)
-                .replace(".base_layer.", ".")
-                .replace(".modules_to_save.", ".")
-            )
-            if match := _KEY.fullmatch(name):
-                halves.setdefault(match["module"], {})[match["part"]] = tensor.float()
+            name = key.removeprefix(_PREFIX)
+            for wrapped in (".base_layer.", ".modules_to_save."):  # modules of PEFT's own
+                name = name.replace(wrapped, ".")
+            match = _KEY.fullmatch(name)
+            if match is None:
+                weights[_known(name, known_weights, model, file)] = tensor.float()
             else:
-                weights[_known(name, dict(model.named_parameters()), model, file)] = tensor.float()
+                halves.setdefault(match["module"], {})[match["part"]] = tensor.float()
         layers = dict(model.named_modules())
         pairs = {}
         for name, parts in halves.items():
@@ -120,12 +119,11 @@ class LowRank:
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """The matrices by name, as `encoder.layer.0.attention.self.query.lora_A`."""
-        halves = (
-            (name, part, weight)
-            for name, pair in self.pairs.items()
-            for part, weight in (("A", pair.down), ("B", pair.up))
-        )
-        return {f"{name}.lora_{part}": weight for name, part, weight in halves}
+        named = {}
+        for name, pair in self.pairs.items():
+            named[f"{name}.lora_A"] = pair.down
+            named[f"{name}.lora_B"] = pair.up
+        return named
 
     def save(self, path: str | Path, *, base: str | None = None) -> None:
         """Write the folder that PEFT reads, whole or not at all. `base`: what opens its model; what
@@ -138,17 +136,15 @@ class LowRank:
                 tensors[f"{_PREFIX}{name}.{key}"] = weight.detach().contiguous()
         for name, whole in self.weights.items():
             module, _, part = name.rpartition(".")
-            tensors[_PREFIX + (f"{module}.base_layer.{part}" if module in self.pairs else name)] = (
-                whole.contiguous()
-            )
+            # the bias of a layer that has an adapter, too
+            key = f"{module}.base_layer.{part}" if module in self.pairs else name
+            tensors[_PREFIX + key] = whole.contiguous()
         ranks = {name: len(pair.down) for name, pair in self.pairs.items()}
         alphas = {name: pair.scale * len(pair.down) for name, pair in self.pairs.items()}
+        facts = lora_json(ranks, alphas, base=base or self.base, beside=tuple(self.weights))
         with staged_folder(path) as stage:
             write_tensors(stage / WEIGHTS, tensors)
-            write_json(
-                stage / CONFIG,
-                lora_json(ranks, alphas, base=base or self.base, beside=tuple(self.weights)),
-            )
+            write_json(stage / CONFIG, facts)
 
 
 def target_layers(model: nn.Module, targets: Sequence[str]) -> list[str]:
@@ -161,25 +157,20 @@ def target_layers(model: nn.Module, targets: Sequence[str]) -> list[str]:
     ]
     if tuple(targets) == (ALL,):
         output = getattr(model, "get_output_embeddings", lambda: None)()
-        return [
-            name
-            for name in linear
-            if model.get_submodule(name) is not output and not name.startswith("pooler.")
-        ]
-    found = {
-        target: [name for name in linear if name == target or name.endswith(f".{target}")]
-        for target in targets
-    }
-    if len(targets) == 1 and not found[targets[0]]:
-        found = {targets[0]: [name for name in linear if re.fullmatch(targets[0], name)]}
-    for target, names in found.items():
-        if not names:
+        inner = [name for name in linear if model.get_submodule(name) is not output]
+        return [name for name in inner if not name.startswith("pooler.")]
+    chosen: set[str] = set()
+    for target in targets:
+        found = [name for name in linear if name == target or name.endswith(f".{target}")]
+        if not found and len(targets) == 1:
+            found = [name for name in linear if re.fullmatch(target, name)]
+        if not found:
             known = sorted({name.rpartition(".")[2] for name in linear})
             raise ModelError(
                 f"no linear layer is called {target!r}; the model has "
                 f"{', '.join(known)}.{nearest(target, known)}"
             )
-    chosen = {name for names in found.values() for name in names}
+        chosen.update(found)
     return [name for name in linear if name in chosen]
 
 
@@ -199,9 +190,9 @@ def _known(name: str, names: Mapping[str, object], model: nn.Module, file: Path)
 def _fans(layer: nn.Module) -> tuple[int, int]:
     """Outputs and inputs of a layer."""
     rows, columns = layer.get_parameter("weight").shape
-    if isinstance(layer, nn.Embedding | Conv1D):
-        return (int(columns), int(rows))
-    return (int(rows), int(columns))
+    if isinstance(layer, nn.Embedding | Conv1D):  # whose weights lie the other way round
+        return columns, rows
+    return rows, columns
 
 
 def _pair(parts: Mapping[str, Tensor], layer: nn.Module, folder: LoRAFolder, name: str) -> Pair:
@@ -215,9 +206,11 @@ def _pair(parts: Mapping[str, Tensor], layer: nn.Module, folder: LoRAFolder, nam
         raise ModelError(
             f"{file}: of {name} it holds only lora_{next(iter(parts))}; the file is damaged"
         )
-    down, up = (parts[half].to(layer.get_parameter("weight").device) for half in "AB")
-    fans = (up.shape[0], down.shape[-1]) if up.dim() == down.dim() == 2 else None
-    if fans != _fans(layer) or up.shape[1] != len(down):
+    device = layer.get_parameter("weight").device
+    down = parts["A"].to(device)
+    up = parts["B"].to(device)
+    fits = down.dim() == up.dim() == 2 and up.shape[1] == len(down)
+    if not fits or (len(up), down.shape[1]) != _fans(layer):
         raise ModelError(
             f"{file}: {name} is {tuple(up.shape)} x {tuple(down.shape)} and the base's layer "
             f"{_fans(layer)}; is it another base?"

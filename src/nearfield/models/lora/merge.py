@@ -61,10 +61,9 @@ def merge_adapter(
             )
         known = sorted(model.folder.adapters)
         if role not in known:
-            close = nearest(role, known) if role else ""
             raise ContractError(
                 f"{path}: has an adapter for {', '.join(known)}; say with a role "
-                f"which of them to merge{close}"
+                f"which of them to merge{nearest(role or '', known)}"
             )
         model.adapters.shared = model.folder.adapter(role) or 0
         save_encoder(model, to, name=f"{model.contract.name}-{role}")
@@ -97,13 +96,11 @@ def find_base(folder: LoRAFolder, resolve: Resolve, name: str | None = None) -> 
             f"{folder.path / CONFIG}: does not say which model it belongs to; wanted "
             "base_model_name_or_path"
         )
-    for path in (
-        (Path(wanted),)
-        if name or Path(wanted).is_absolute()
-        else (inside(folder.path, wanted, path=folder.path / CONFIG),)
-    ):
-        if (path / "config.json").is_file() or (path / "modules.json").is_file():
-            return path
+    path = Path(wanted)
+    if not name and not path.is_absolute():
+        path = inside(folder.path, wanted, path=folder.path / CONFIG)
+    if (path / "config.json").is_file() or (path / "modules.json").is_file():
+        return path
     try:
         return resolve(wanted)
     except ModelError as error:
@@ -135,7 +132,9 @@ def _join(path: Path, place: Path, base: Path, whole: Path) -> None:
     It is used as the adapter's folder says where that has modules or a nearfield.json, else as the
     base.
     """
-    transformer = read_model_folder(base).transformer if (base / "modules.json").is_file() else base
+    transformer = base
+    if (base / "modules.json").is_file():
+        transformer = read_model_folder(base).transformer
     if (path / "modules.json").is_file():
         _link(path, whole, leave=(CONFIG, WEIGHTS))
         _link(transformer, whole / place.relative_to(path), leave=_OF_ITS_USE, pattern="*")
@@ -150,12 +149,10 @@ def _link(
     """Links at `target` to the files of `source` that match, but for those to `leave`, hidden ones
     and what is there already.
     """
-    for file in (found for found in source.glob(pattern) if found.is_file()):
-        inside = file.relative_to(source)
-        if (
-            file.name not in leave
-            and not any(part.startswith(".") for part in inside.parts)
-            and not (target / inside).exists()
-        ):
-            (target / inside).parent.mkdir(parents=True, exist_ok=True)
-            (target / inside).symlink_to(file.resolve())
+    for file in source.glob(pattern):
+        place = file.relative_to(source)
+        hidden = any(part.startswith(".") for part in place.parts)
+        if hidden or file.name in leave or not file.is_file() or (target / place).exists():
+            continue
+        (target / place).parent.mkdir(parents=True, exist_ok=True)
+        (target / place).symlink_to(file.resolve())

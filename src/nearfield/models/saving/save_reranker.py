@@ -5,23 +5,23 @@ encoder's backbone.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from nearfield.data.trained_on import keep_trained_on
-from nearfield.errors import ModelError, first_line
+from nearfield.errors import ModelError
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.formats.modules import read_modules, write_modules
 from nearfield.formats.remote_code import TASKS
 from nearfield.formats.reranker_folder import CLASSIFIER, reranker_json
 from nearfield.formats.transformer_settings import processor_arguments
-from nearfield.models.backbones.backbone import quiet, write_backbone
+from nearfield.models.backbones.backbone import from_files, quiet, write_backbone
 from nearfield.models.backbones.classifiers import CLASSIFIERS
 from nearfield.models.pair_model import PairModel
 from nearfield.models.saving.save import copy_files
 from nearfield.store.atomic import staged_folder, write_json
-from nearfield.store.fields import read_fields
+from nearfield.store.fields import read_fields, read_optional
+from nearfield.store.foreign import foreign
 
 _FUNCTIONS = {
     "identity": "torch.nn.modules.linear.Identity",
@@ -64,38 +64,27 @@ def new_reranker(
     when writing fails.
     """
     source = read_model_folder(encoder)
-    if (
-        source.static
-        or read_fields(source.transformer / "config.json").get("model_type") not in CLASSIFIERS
-    ):
+    config_json = read_optional(source.transformer / "config.json")
+    if source.static or config_json.get("model_type") not in CLASSIFIERS:
         raise ModelError(
             f"{encoder}: its architecture makes no cross-encoder; known are "
             f"{', '.join(CLASSIFIERS)}"
         )
     import transformers
+    from transformers import AutoConfig
 
     with quiet(), torch.random.fork_rng(devices=[]):  # the weights are drawn on the processor
         torch.random.manual_seed(seed)
-        try:
-            auto: Any = getattr(transformers, TASKS[CLASSIFIER])
-            known: Any = {
-                "num_labels": 1,
-                "dtype": torch.float32,
-                "local_files_only": True,
-                "output_loading_info": True,
-            }
-            whole, report = auto.from_pretrained(source.transformer, **known)
-        # safetensors, torch and transformers each raise their own for a damaged file
-        except Exception as error:
-            raise ModelError(
-                f"{encoder}: the weights could not be read: {first_line(error)}"
-            ) from error
+        with foreign(Path(encoder), "the weights could not be read"):
+            config = AutoConfig.from_pretrained(
+                source.transformer, num_labels=1, local_files_only=True
+            )
+            auto = getattr(transformers, TASKS[CLASSIFIER])
+            whole, report = from_files(auto, source.transformer, config=config)
     base = f"{whole.base_model_prefix}."
-    missing = [
-        name
-        for name in report["missing_keys"]
-        if name.startswith(base) and not name.startswith(f"{base}pooler.")
-    ]
+    # the classifier and the pooler are random where the encoder has none
+    missing = [name for name in report["missing_keys"] if name.startswith(base)]
+    missing = [name for name in missing if not name.startswith(f"{base}pooler.")]
     if missing or report["mismatched_keys"]:
         raise ModelError(
             f"{encoder}: the weights do not fit the architecture: missing: "
@@ -124,24 +113,21 @@ def _state(
     itself.
     """
     write_modules(stage, [("", "base.modules.transformer.Transformer")])
-    output = {
-        "modality_config": {"text": {"method": "forward", "method_output_name": "logits"}},
-        "module_output_name": "scores",
-    }
-    limits = {
+    settings = {
         "transformer_task": CLASSIFIER,
         "max_seq_length": max_tokens,
         "do_lower_case": lower_case,
+        "modality_config": {"text": {"method": "forward", "method_output_name": "logits"}},
+        "module_output_name": "scores",
     }
-    write_json(stage / "sentence_bert_config.json", limits | output)
-    prompts = {
+    write_json(stage / "sentence_bert_config.json", settings)
+    stated = {
+        "model_type": "CrossEncoder",
+        "activation_fn": _FUNCTIONS[activation],
         "prompts": {"query": prompt} if prompt else {},
         "default_prompt_name": "query" if prompt else None,
     }
-    write_json(
-        stage / "config_sentence_transformers.json",
-        {"model_type": "CrossEncoder", "activation_fn": _FUNCTIONS[activation], **prompts},
-    )
+    write_json(stage / "config_sentence_transformers.json", stated)
 
 
 def _keep_arguments(transformer: Path, stage: Path) -> None:

@@ -11,7 +11,7 @@ from nearfield.batch.tokens import Tokeniser
 from nearfield.errors import ModelError
 from nearfield.formats.model_folder import ModelFolder
 from nearfield.formats.router import DOCUMENT_FOLDER, QUERY_FOLDER
-from nearfield.models.backbones.backbone import quiet, write_backbone
+from nearfield.models.backbones.backbone import from_files, quiet, write_backbone
 from nearfield.models.backbones.language_heads import LANGUAGE_HEADS, language_head
 from nearfield.models.heads.splade import Splade
 from nearfield.models.model import TextModel
@@ -116,13 +116,7 @@ def _masked_language_model(source: ModelFolder) -> tuple[Any, list[str]]:
 
 
 def _opened(auto: Any, source: ModelFolder, config: Any) -> tuple[Any, list[str]]:
-    # what the checkpoint lacks is drawn, and replaced below
+    # what the checkpoint lacks is drawn at random, and replaced afterwards
     with quiet(), torch.random.fork_rng(devices=[]):
-        opened, report = auto.from_pretrained(
-            source.transformer,
-            config=config,
-            dtype=torch.float32,
-            local_files_only=True,
-            output_loading_info=True,
-        )
+        opened, report = from_files(auto, source.transformer, config=config)
     return opened, sorted(report["missing_keys"])

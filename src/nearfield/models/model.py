@@ -187,9 +187,7 @@ class TextModel(Trainable):
         return torch.cat(parts)
 
     def _adapted(self, numbers: Integers | None, lengths: Integers) -> AbstractContextManager[None]:
-        if self.adapters is None:
-            return nullcontext()
-        return self.adapters.acting(numbers, lengths)
+        return nullcontext() if self.adapters is None else self.adapters.acting(numbers, lengths)
 
 
 def _size(backbone: Any, name: str) -> int:

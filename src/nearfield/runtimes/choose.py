@@ -25,8 +25,8 @@ def choose(folder: Folder, options: OpenOptions) -> tuple[OpenOptions, str]:
     names = RUNTIMES if options.runtime == AUTO else (options.runtime,)
     device = options.device
     precision = options.precision
-    if precision not in (*PRECISIONS, AUTO):
-        known = (*PRECISIONS, AUTO)
+    known = (*PRECISIONS, AUTO)
+    if precision not in known:
         raise ContractError(
             f"there is no precision {precision!r}; wanted {', '.join(known)}."
             f"{nearest(precision, known)}"
@@ -40,7 +40,7 @@ def choose(folder: Folder, options: OpenOptions) -> tuple[OpenOptions, str]:
             reasons.append(cuda())
     if precision == AUTO and folder.static:
         precision = "float32"
-    if precision == AUTO:
+    elif precision == AUTO:
         precision, why = fast_precision(device)
         reasons.append(why)
     for name in names:
@@ -73,11 +73,9 @@ def _why_not(name: str, folder: Folder, precision: str, device: str) -> str | No
         return f"has no {precision}, only {', '.join(runtime.precisions)}"
     if folder.pairs and not runtime.pairs:
         return "does not run cross-encoders"
-    if folder.contract.kind not in runtime.kinds:
-        return (
-            f"makes {' and '.join(runtime.kinds)} embeddings, and this model's are "
-            f"{folder.contract.kind}"
-        )
+    kind = folder.contract.kind
+    if kind not in runtime.kinds:
+        return f"makes {' and '.join(runtime.kinds)} embeddings, and this model's are {kind}"
     if folder.adapters and not runtime.adapters:
         return (
             "does not run adapters beside a model; `nearfield models merge-adapter` makes one "

@@ -71,8 +71,10 @@ def converted(
         measured = dataclasses.asdict(measure(stage))
         write_json(stage / FACTS, facts | {"model": folder.contract.name, "measured": measured})
 
+    # two processes are not to spend a minute each on one conversion, and one that is made already
+    # is read from a cache that cannot be written to
     lock: Any = contextlib.nullcontext()
-    if not path.is_dir():  # two processes are not to spend a minute each on one conversion
+    if not path.is_dir():
         with storage(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_name(f".{path.name}.lock"))

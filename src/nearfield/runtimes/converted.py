@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.batch.packed import Packed, packed_batches
 from nearfield.extras import installed, require
@@ -23,8 +22,7 @@ from nearfield.runtimes.padded_states import Shape
 from nearfield.runtimes.proof import CHECKED, Measured, Proof
 from nearfield.runtimes.runtime import Folder, Runtime
 from nearfield.similarity.dense import Dense
-
-Ids = npt.NDArray[np.int64]
+from nearfield.types.arrays import Array, Integers
 
 
 class ConvertedRuntime(Runtime):
@@ -115,7 +113,7 @@ class ConvertedRuntime(Runtime):
         """Open the graph in the conversion at `path`."""
 
     @abstractmethod
-    def _states(self, ids: Ids, mask: Ids) -> npt.NDArray[Any]:
+    def _states(self, ids: Integers, mask: Integers) -> Array:
         """The states (B, L, hidden) of ids and mask (B, L), 1 at real tokens."""
 
 

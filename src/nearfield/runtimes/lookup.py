@@ -85,13 +85,16 @@ class LookupRuntime(Runtime):
         # a number for each pair of sequence and term: a term counts once, however often it is there
         row = np.repeat(np.arange(len(batch)), batch.lengths)
         row, term = np.divmod(np.unique(row * size + batch.ids), size)
-        weighed = self._weights[term] != 0
-        row = row[weighed]
-        term = term[weighed]
-        offsets = np.searchsorted(row, np.arange(len(batch) + 1)).astype(np.int64)
-        terms = term.astype(np.int32)
-        similarity = contract.similarity
-        found = Sparse(self._weights[term], terms, offsets, size, similarity=similarity)
+        weights = self._weights[term]
+        weighed = weights != 0
+        offsets = np.searchsorted(row[weighed], np.arange(len(batch) + 1)).astype(np.int64)
+        found = Sparse(
+            weights[weighed],
+            term[weighed].astype(np.int32),
+            offsets,
+            size,
+            similarity=contract.similarity,
+        )
         if contract.max_terms is None:
             return found
         return found.truncate(contract.max_terms)

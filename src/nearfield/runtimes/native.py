@@ -127,6 +127,7 @@ class NativeRuntime(Runtime):
             scratch = np.empty(0, np.float32)
         if len(scratch) < needed:
             scratch = np.empty(needed, np.float32)
+        # 0, or the place from 1 of the first token that the model cannot take
         wrong = call("encode", pointer, ids, offsets, len(batch), skipped, scratch, pooled)
         states = pooled if self._pooled else self._token_states(scratch, len(ids))
         self._scratch.append(scratch)

@@ -30,7 +30,9 @@ def _logits(folder: RerankerFolder, model: PackedModel, config: Fields) -> Run:
     second = read(layers.second)
 
     def head(pooled: Floats, batch: Packed) -> Dense:
-        logits = linear(activated(linear(pooled, *first), layers.activation), *second)
+        hidden = activated(linear(pooled, *first), layers.activation)
+        logits = linear(hidden, *second)
+        # a pair without a token has no state, and the biases would give it a score
         logits = np.where(batch.lengths[:, None] > 0, logits, np.float32(0))
         return Dense.under(folder.contract, logits.astype(np.float32, copy=False))
 
@@ -41,8 +43,10 @@ def _types(config: Fields) -> int:
     """How many types of token there are: one where the architecture has no types, whatever
     config.json says.
     """
+    if not NATIVE[config["model_type"]].types:
+        return 1
     types: int = config.integer("type_vocab_size", 2)
-    return types if NATIVE[config["model_type"]].types else 1
+    return types
 
 
 def _typed(folder: RerankerFolder, config: Fields) -> bool:

@@ -46,26 +46,26 @@ class NativeTerms:
         terms = folder.contract.dim
         self._transform = read.matrix([names.transform], width, layout.hidden)
         self._norm = read.norm(names.norm, width)
-        own = f"{names.decoder}.weight"
-        weight = read.floats(
-            own if own in read else "embeddings.word_embeddings.weight", terms, width
-        )
+        # a file may leave out what the decoder shares with the word embeddings
+        decoder = f"{names.decoder}.weight"
+        if decoder not in read:
+            decoder = "embeddings.word_embeddings.weight"
         bias = f"{names.decoder}.bias"
-        self._decoder = read.laid_out(
-            [weight], [read.floats(bias if bias in read else names.bias, terms)]
-        )
+        if bias not in read:
+            bias = names.bias
+        weights = read.floats(decoder, terms, width)
+        self._decoder = read.laid_out([weights], [read.floats(bias, terms)])
 
     def __call__(self, states: Floats, batch: Packed) -> Sparse:
         """The weights of the batch's sequences from their tokens' `states: (T, hidden)`; a sequence
         without tokens has none.
         """
         hidden = self._transformed(states)
-        offsets = batch.offsets
         step = max(1, CELLS // self._decoder.rows)
-        starts = range(0, len(batch), step) or (0,)
-        return Sparse.join(
-            [self._weighed(hidden, offsets[first : first + step + 1]) for first in starts]
-        )
+        parts = []
+        for first in range(0, max(1, len(batch)), step):
+            parts.append(self._weighed(hidden, batch.offsets[first : first + step + 1]))
+        return Sparse.join(parts)
 
     def _weighed(self, hidden: Floats, offsets: Integers) -> Sparse:
         """The weights of the sequences between `offsets`, places of `hidden`."""
@@ -76,10 +76,10 @@ class NativeTerms:
             starts = offsets[filled] - offsets[0]
             step = max(1, LOGITS // len(own) // BLOCK) * BLOCK
             for first in range(0, self._decoder.rows, step):
-                logits = self._product(
-                    self._decoder, own, (first, min(first + step, self._decoder.rows))
-                )
-                greatest[filled, first : first + step] = np.maximum.reduceat(logits, starts, axis=0)
+                last = min(first + step, self._decoder.rows)
+                logits = self._product(self._decoder, own, (first, last))
+                greatest[filled, first:last] = np.maximum.reduceat(logits, starts, axis=0)
+        # the logarithm rises, so that it may come after the greatest
         weights = np.log1p(np.maximum(greatest, 0, out=greatest), out=greatest)
         if self._twice:
             weights = np.log1p(weights)
@@ -89,13 +89,9 @@ class NativeTerms:
 
     def _transformed(self, states: Floats) -> Floats:
         """What the vocabulary's layer takes: (T, width)."""
-        made = self._product(
-            self._transform,
-            np.ascontiguousarray(states),
-            (0, self._transform.rows),
-            finish=self._activation,
-        )
         width = self._transform.rows
+        rows = np.ascontiguousarray(states)
+        made = self._product(self._transform, rows, (0, width), finish=self._activation)
         kernels = self._model.kernels
         normed = np.empty((len(made), width), np.float32)
         norm = ctypes.addressof(self._norm)
@@ -124,9 +120,9 @@ class NativeTerms:
         kernels = self._model.kernels
         count = outputs[1] - outputs[0]
         out = np.empty((len(rows), kernels.padded(count)), np.float32)
-        room = np.empty(
-            len(rows) * (kernels.padded(matrix.columns) + 2) if matrix.kind else 0, np.float32
-        )
+        # other precisions than float32 round the rows first, int8 with two numbers for each
+        needed = len(rows) * (kernels.padded(matrix.columns) + 2) if matrix.kind else 0
+        room = np.empty(needed, np.float32)
         span = np.array([*outputs, 0, matrix.columns], np.int64)
         if len(rows):  # the kernels share rows out, and cannot share none
             kernels.call(

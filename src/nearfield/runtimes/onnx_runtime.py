@@ -11,11 +11,11 @@ from typing import Any
 from nearfield.errors import ModelError, first_line
 from nearfield.extras import require
 from nearfield.formats.model_folder import ModelFolder
-from nearfield.runtimes.converted import ConvertedRuntime, Ids
+from nearfield.runtimes.converted import ConvertedRuntime
 from nearfield.runtimes.hardware import adds_int8_exactly
 from nearfield.runtimes.padded_states import INPUTS, Shape
 from nearfield.runtimes.proof import Proof
-from nearfield.types.arrays import Array
+from nearfield.types.arrays import Array, Integers
 
 _OPSET = 17  # the first with layer norm as one operator
 _LARGEST = 2**31  # bytes: what one ONNX file may hold
@@ -73,11 +73,13 @@ class ONNXRuntime(ConvertedRuntime):
     def _load(self, path: Path) -> None:
         engine = require("onnxruntime", extra="onnx")
         options = engine.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        # one thread per call: calls share the cores among them
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
         providers = ["CPUExecutionProvider"]
         self._graph = engine.InferenceSession(path / "model.onnx", options, providers=providers)
 
-    def _states(self, ids: Ids, mask: Ids) -> Array:
+    def _states(self, ids: Integers, mask: Integers) -> Array:
         states: Array = self._graph.run(None, dict(zip(INPUTS, (ids, mask), strict=True)))[0]
         return states
 

@@ -17,11 +17,11 @@ from nearfield.errors import ModelError, first_line
 from nearfield.extras import installed, require
 from nearfield.formats.model_folder import ModelFolder
 from nearfield.models.tokeniser import tokeniser_of
-from nearfield.runtimes.converted import ConvertedRuntime, Ids
+from nearfield.runtimes.converted import ConvertedRuntime
 from nearfield.runtimes.hardware import adds_int8_exactly
 from nearfield.runtimes.padded_states import INPUTS, Shape
 from nearfield.runtimes.proof import CALIBRATED, Proof
-from nearfield.types.arrays import Array
+from nearfield.types.arrays import Array, Integers
 
 # of what int8 leaves in floating point
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
@@ -62,9 +62,7 @@ class OpenVINORuntime(ConvertedRuntime):
         with tracing():
             try:
                 graph = openvino().convert_model(states, example_input=inputs)
-            except (
-                Exception
-            ) as error:  # whatever torch and OpenVINO raise for what they can't trace
+            except Exception as error:  # whatever both raise for what they cannot trace
                 raise ModelError(
                     f"{folder.path}: OpenVINO cannot convert this model: {first_line(error)}"
                 ) from error
@@ -82,7 +80,8 @@ class OpenVINORuntime(ConvertedRuntime):
         }
         self._compiled = openvino().Core().compile_model(path / "model.xml", "CPU", settings)
 
-    def _states(self, ids: Ids, mask: Ids) -> Array:
+    def _states(self, ids: Integers, mask: Integers) -> Array:
+        # a request serves one call at a time: each thread has its own
         if not hasattr(self._requests, "own"):
             self._requests.own = self._compiled.create_infer_request()
         given = dict(zip(INPUTS, (ids, mask), strict=True))
@@ -124,14 +123,16 @@ def _quantised(graph: Any, folder: ModelFolder, texts: list[str]) -> Any:
         nncf = require("nncf", extra="openvino-int8")
     nncf.set_log_level(logging.ERROR)
     tokens = tokeniser_of(folder).tokenise(texts)
-    rows = [tokens.of(int(at))[None].astype(np.int64) for at in np.flatnonzero(tokens.lengths)]
-    samples = [dict(zip(INPUTS, (ids, np.ones_like(ids)), strict=True)) for ids in rows]
+    samples = []
+    for at in np.flatnonzero(tokens.lengths):
+        ids = tokens.of(int(at))[None].astype(np.int64)  # (1, length)
+        samples.append(dict(zip(INPUTS, (ids, np.ones_like(ids)), strict=True)))
     # where 8-bit products are added in 16 bits, half the range for the weights avoids overflow
     fix = nncf.OverflowFix.DISABLE if adds_int8_exactly() else nncf.OverflowFix.ENABLE
     return nncf.quantize(
         graph,
         nncf.Dataset(samples),
         model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(rows),
+        subset_size=len(samples),
         advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=fix),
     )

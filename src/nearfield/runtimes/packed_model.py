@@ -77,8 +77,8 @@ class PackedModel:
     def _embeddings(self, model: ModelLayout, config: Mapping[str, Any]) -> None:
         read = self.read
         hidden = model.hidden
-        # an ELECTRA's may have another width than the states
-        wide = None if "embedding_size" in config and config["model_type"] == "electra" else hidden
+        # where they may have another width than the states, as ELECTRA's, the file says which
+        wide = None if self.names.narrower and "embedding_size" in config else hidden
         words = read.floats("embeddings.word_embeddings.weight", config.get("vocab_size"), wide)
         embedded = words.shape[1]
         if self.names.types:

@@ -47,21 +47,26 @@ class PackedWeights:
     def norm(self, name: str, width: int) -> NormLayout:
         """The layer norm of `name`, by today's names or by gamma and beta."""
         parts = ("gamma", "beta") if f"{name}.gamma" in self else ("weight", "bias")
-        weight, bias = [self.keep(self.floats(f"{name}.{part}", width)) for part in parts]
-        return NormLayout(weight=weight, bias=bias)
+        weight = self.floats(f"{name}.{parts[0]}", width)
+        bias = self.floats(f"{name}.{parts[1]}", width)
+        return NormLayout(self.keep(weight), self.keep(bias))
 
     def floats(self, name: str, *shape: int | None) -> Floats:
         """The weight of `name`, with or without the prefix, of `shape` (None: any number)."""
         known = self._known(name)
         found = self._weights.float32(known)
-        if found.ndim != len(shape) or any(
-            want is not None and want != got for want, got in zip(shape, found.shape, strict=True)
-        ):
+        fits = found.ndim == len(shape)
+        if fits:
+            sizes = zip(shape, found.shape, strict=True)
+            fits = all(want in (None, got) for want, got in sizes)
+        if not fits:
             wanted = tuple("any" if size is None else size for size in shape)
             raise ModelError(
                 f"{self._weights.folder}: the weights do not fit the architecture: {known} is of "
                 f"shape {found.shape}; wanted {wanted}"
             )
+        # a sum is looked at first, which needs no array of flags: it is finite where all are, but
+        # for an overflow
         with np.errstate(all="ignore"):
             if not np.isfinite(found.sum(dtype=np.float32)) and not np.isfinite(found).all():
                 raise ModelError(

@@ -5,19 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
 from nearfield.batch.padded import pad, token_budget_batches
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import read_json
-from nearfield.types.arrays import Floats, Integers
+from nearfield.types.arrays import Array, Floats, Integers
 
 INPUTS = ("input_ids", "attention_mask")
-Run = Callable[[Integers, Integers], npt.NDArray[Any]]
+Run = Callable[[Integers, Integers], Array]
 """Ids and mask (B, L), 1 at real tokens, to states (B, L, hidden)."""
 
 

@@ -73,7 +73,8 @@ class Proof:
         order.
         """
         texts = self.texts or _docstrings()
-        return [texts[int(at)] for at in np.linspace(0, len(texts) - 1, min(count, len(texts)))]
+        places = np.linspace(0, len(texts) - 1, min(count, len(texts)))
+        return [texts[int(at)] for at in places]
 
     def fingerprint(self) -> str:
         """SHA-256 of the texts that int8 is calibrated on, or "built in"."""
@@ -100,15 +101,15 @@ class Measured:
         `precision` allows).
         """
         bound, kind = _BOUNDS[precision]
-        bound = bound if fidelity is None else fidelity
+        if fidelity is not None:
+            bound = fidelity
         reached = self.least if kind == "least" else self.mean
-        if not reached >= bound:
+        if not reached >= bound:  # NaN is not, either
             raise ModelError(
                 f"{what}: its vectors are not the model's: the {kind} cosine to float32 torch is "
-                f"{reached:.6f} on {self.texts} texts "
-                f"(least {self.least:.6f}, mean {self.mean:.6f}), wanted {bound:g}. Ask for "
-                "another precision or runtime, or for less "
-                "fidelity."
+                f"{reached:.6f} on {self.texts} texts (least {self.least:.6f}, mean "
+                f"{self.mean:.6f}), wanted {bound:g}. Ask for another precision or runtime, or "
+                "for less fidelity."
             )
 
 
@@ -116,14 +117,17 @@ def _docstrings() -> tuple[str, ...]:
     """Docstrings of the running Python's standard library, whole and in first paragraphs, of a few
     words and of hundreds.
     """
-    texts = dict[str, None]()
+    texts = dict[str, None]()  # each once, in the order in which they are found
     for name in _MODULES:
         __import__(name)
-        members = inspect.getmembers(
-            sys.modules[name], lambda member: inspect.isclass(member) or inspect.isroutine(member)
-        )
-        for member_name, member in members:
-            text = "" if member_name.startswith("_") else inspect.getdoc(member) or ""
+        for member_name, member in inspect.getmembers(sys.modules[name]):
+            if member_name.startswith("_"):
+                continue
+            if not inspect.isclass(member) and not inspect.isroutine(member):
+                continue
+            text = inspect.getdoc(member) or ""
             if len(text.split()) > 3:
-                texts[text.split("\n\n")[0]] = texts[text] = None
+                first = text.split("\n\n")[0]
+                texts[first] = None
+                texts[text] = None
     return tuple(texts)

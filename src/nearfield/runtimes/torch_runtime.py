@@ -48,8 +48,10 @@ class TorchRuntime(Runtime):
             return None
         if own.adapters and not own.folder.adapters:
             return None
-        kernels = {} if own.layers is None else {"layers": "native"}
-        return {"runtime": self.name, "precision": self.precision, **kernels}
+        said = {"runtime": self.name, "precision": self.precision}
+        if own.layers is not None:  # the kernels round otherwise than torch
+            said["layers"] = "native"
+        return said
 
     @property
     def batch_tokens(self) -> int:  # type: ignore[override]

@@ -34,9 +34,8 @@ class States(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """(B, L, hidden) float32."""
-        states: Tensor = self.backbone(
-            input_ids=input_ids, attention_mask=attention_mask
-        ).last_hidden_state
+        made = self.backbone(input_ids=input_ids, attention_mask=attention_mask)
+        states: Tensor = made.last_hidden_state
         return states
 
 

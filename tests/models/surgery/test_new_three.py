@@ -11,7 +11,7 @@ from nearfield.encoders.load import load
 from nearfield.errors import InputError
 from nearfield.models.model import TextModel
 from nearfield.models.surgery.new_head import HeadOptions, new_head
-from nearfield.models.surgery.start import WEIGHT, principal_directions
+from nearfield.models.surgery.start import WEIGHT, principal_layer
 from peer import assert_same_as_sentence_transformers
 from tiny import tiny_model
 
@@ -63,9 +63,9 @@ def test_a_token_is_projected_onto_the_directions_in_which_states_vary_most() ->
         torch.randn(50, 6, generator=generator) * torch.tensor([9.0, 5.0, 3.0, 0.1, 0.1, 0.1]) + 7
     )
     centred = (states - states.mean(0)).double()
-    projected = principal_directions(states, 3)(states.numpy()).astype(np.float64)
+    projected = principal_layer(states, 3)(states.numpy()).astype(np.float64)
     np.testing.assert_allclose(projected @ projected.T, centred @ centred.T, atol=0.5)
-    assert principal_directions(states[:2], 6).weights["linear.weight"].shape == (6, 6)
+    assert principal_layer(states[:2], 6).weights["linear.weight"].shape == (6, 6)
 
 
 def test_a_folder_without_modules_gets_them(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from nearfield.models.backbones.habits import long_rope, running
 from nearfield.models.backbones.mpnet import mpnet_states
 from nearfield.models.backbones.native_layers import NativeLayers, Places
 from nearfield.models.backbones.relative_bucket import relative_bucket
-from nearfield.types.arrays import Integers
+from nearfield.types.arrays import Array, Integers
 
 
 def prepare(backbone: Any) -> bool:
@@ -58,7 +58,7 @@ def packed_states(
         positions = _positions_after_padding(batch, backbone.embeddings.padding_idx)
     else:
         positions = batch.positions
-    columns = {"input_ids": batch.ids, "position_ids": positions}
+    columns: dict[str, Array] = {"input_ids": batch.ids, "position_ids": positions}
     types = batch.column("types")
     if types is not None:
         columns["token_type_ids"] = types

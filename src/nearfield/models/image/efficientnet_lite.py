@@ -37,7 +37,8 @@ class EfficientNetLite(Network):
             prefix = f"_blocks.{number}."
             after = len(weights[f"{prefix}_project_conv.weight"])
             begins = after != before
-            stage += begins
+            if begins:
+                stage += 1
             stride = STRIDES[stage] if begins else 1
             self.blocks.append(Block(weights, prefix, stride, added=not begins))
             before = after
@@ -104,7 +105,7 @@ class Convolution(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Padded so that ceil(size / stride) places are left, the odd row and column at the end."""
-        padding: list[int] = []
+        padding: list[int] = []  # torch's pad wants the last axis first
         for size, kernel in zip(values.shape[:1:-1], self.weight.shape[:1:-1], strict=True):
             after = -(-size // self.stride)
             total = max((after - 1) * self.stride + kernel - size, 0)

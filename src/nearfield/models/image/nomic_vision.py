@@ -93,10 +93,10 @@ class Block(nn.Module):
     def forward(self, states: Tensor, sines: Tensor, cosines: Tensor) -> Tensor:
         """(n, places, width), of which the first place is none in the image."""
         own: Any = self.attn
-        query, key, value = (
-            by_head(part, self.heads) for part in own.Wqkv(self.norm1(states)).chunk(3, -1)
-        )
-        query, key = (turned(part, sines, cosines) for part in (query, key))
+        query, key, value = own.Wqkv(self.norm1(states)).chunk(3, -1)
+        query = turned(by_head(query, self.heads), sines, cosines)
+        key = turned(by_head(key, self.heads), sines, cosines)
+        value = by_head(value, self.heads)
         states = states + own.out_proj(attended(query, key, value))
         made: Tensor = states + self.mlp(self.norm2(states))
         return made
@@ -137,8 +137,9 @@ class Selector(nn.Module):
         """(n, places, width) to (n, width)."""
         own: Any = self.attn
         query = by_head(own.Wq(own.latent.expand(len(states), 1, -1)), self.heads)
-        key, value = (by_head(part, self.heads) for part in own.Wkv(states).chunk(2, -1))
-        found = own.out_proj(attended(query, key, value))
+        key, value = own.Wkv(states).chunk(2, -1)
+        seen = attended(query, by_head(key, self.heads), by_head(value, self.heads))
+        found = own.out_proj(seen)
         made: Tensor = (found + self.mlp(self.norm1(found)))[:, 0]
         return made
 
@@ -148,15 +149,18 @@ def angles_of(grid: int, reference: Sequence[int], dim: int) -> Tensor:
     the first half of them by its row, the second by its column.
     """
     bands = BASE ** -(torch.arange(dim // 4) / (dim // 4))
-    rows, columns = (torch.arange(grid) / grid * size for size in reference)
+    # places as they were in images of the `reference` size, which the layers were trained on
+    rows, columns = [torch.arange(grid) / grid * size for size in reference]
     places = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1)
-    angles = places[..., None] * bands
+    angles = places[..., None] * bands  # (grid, grid, 2, dim / 4)
     return angles.reshape(grid**2, -1).repeat_interleave(2, -1)
 
 
 def turned(states: Tensor, sines: Tensor, cosines: Tensor) -> Tensor:
     """(n, heads, places, dim) with every place but the first turned."""
-    first, rest = states[:, :, :1], states[:, :, 1:]
+    first = states[:, :, :1]
+    rest = states[:, :, 1:]
+    # each two numbers (x, y) become (-y, x), their quarter turn
     across = torch.stack([-rest[..., 1::2], rest[..., ::2]], -1).flatten(-2)
     return torch.cat([first, rest * cosines + across * sines], 2)
 

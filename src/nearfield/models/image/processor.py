@@ -37,10 +37,8 @@ def image_processor(path: Path, settings: Mapping[str, Any]) -> Any:
     """
     import transformers
 
-    kind = str(
-        settings.get("image_processor_type")
-        or settings.get("feature_extractor_type", "CLIPImageProcessor")
-    )
+    former = settings.get("feature_extractor_type", "CLIPImageProcessor")
+    kind = str(settings.get("image_processor_type") or former)
     name = kind.removesuffix("Fast").removesuffix("Pil")
     name = _FORMER.get(name, name)
     if name not in KNOWN:

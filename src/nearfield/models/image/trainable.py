@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection as Names
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from nearfield.formats.towers.joined import PROJECTION, JoinedFolder
@@ -52,8 +51,8 @@ class TrainableJoined(Trainable):
     def parameters(self) -> dict[str, nn.Parameter]:
         named = {f"{PROJECTION}.{name}": part for name, part in self.projection.weights.items()}
         if TEXT_TOWER in self.towers:
-            adapters = self.text.adapters
-            named |= self.text.parameters() if adapters is None else adapters.parameters()
+            learning = self.text if self.text.adapters is None else self.text.adapters
+            named |= learning.parameters()
         return named | self.image_weights()
 
     def image_weights(self) -> dict[str, nn.Parameter]:
@@ -77,5 +76,5 @@ class TrainableJoined(Trainable):
 
     def project(self, vectors: Tensor) -> Tensor:
         """(n, width) of images to (n, dim), of unit length."""
-        made: Tensor = torch.nn.functional.normalize(self.projection(vectors), dim=-1)
+        made: Tensor = nn.functional.normalize(self.projection(vectors), dim=-1)
         return made

@@ -102,47 +102,38 @@ def _save_adapters(model: TextModel, stage: Path) -> dict[str, Any]:
     """Write the adapters of roles into their folders, and give what nearfield.json says of them."""
     if model.adapters is None or model.adapters.shared != NONE:
         return {}
-    places = {
-        role: place.relative_to(model.folder.path).as_posix()
-        for role, place in model.folder.adapters.items()
-    }
-    for place, adapter in zip(model.folder.adapter_folders, model.adapters.adapters, strict=True):
-        adapter.save(stage / place.relative_to(model.folder.path))
-    return {"adapters": places}
+    source = model.folder
+    for place, adapter in zip(source.adapter_folders, model.adapters.adapters, strict=True):
+        adapter.save(stage / place.relative_to(source.path))
+    places = source.adapters.items()
+    return {"adapters": {role: at.relative_to(source.path).as_posix() for role, at in places}}
 
 
 def _write_modules(model: TextModel, stage: Path) -> None:
     """The modules of a folder that named none: transformer, pooling, and normalisation where the
     contract asks for it.
     """
-    kinds = ["Transformer", "Pooling"]
+    modules = [("", "models.Transformer"), ("1_Pooling", "models.Pooling")]
     if model.contract.normalise:
-        kinds.append("Normalize")
-    folders = ["", "1_Pooling", "2_Normalize"]
-    write_modules(stage, [(folders[at], f"models.{kind}") for at, kind in enumerate(kinds)])
-    write_json(
-        stage / "1_Pooling" / "config.json", pooling_json(model.contract, model.contract.dim)
-    )
+        modules.append(("2_Normalize", "models.Normalize"))
+    write_modules(stage, modules)
+    # without a Dense module, a vector has as many dimensions as a state
+    pooling = pooling_json(model.contract, model.contract.dim)
+    write_json(stage / "1_Pooling" / "config.json", pooling)
 
 
 def state(contract: Contract, source: ModelFolder, stage: Path) -> None:
     """Put the contract's length, prompts and similarity where sentence-transformers reads them,
     beside what stood there.
     """
-    limits = {
-        "do_lower_case": False,
-        **settings_of(source.transformer),
-        "max_seq_length": contract.max_tokens,
-    }
-    write_json(
-        stage / source.transformer.relative_to(source.path) / "sentence_bert_config.json", limits
-    )
+    limits = {"do_lower_case": False} | dict(settings_of(source.transformer))
+    limits["max_seq_length"] = contract.max_tokens
+    transformer = stage / source.transformer.relative_to(source.path)
+    write_json(transformer / "sentence_bert_config.json", limits)
     file = stage / "config_sentence_transformers.json"
-    stated = read_optional(file)
-    terms = {"max_active_dims": contract.max_terms} if contract.max_terms else {}
-    write_json(
-        file,
-        {**stated}
-        | {"prompts": dict(contract.prompts), "similarity_fn_name": contract.similarity}
-        | terms,
-    )
+    stated = dict(read_optional(file))
+    stated["prompts"] = dict(contract.prompts)
+    stated["similarity_fn_name"] = contract.similarity
+    if contract.max_terms:
+        stated["max_active_dims"] = contract.max_terms
+    write_json(file, stated)

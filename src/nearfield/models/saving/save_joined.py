@@ -20,7 +20,7 @@ def save_joined(model: TrainableJoined, path: str | Path, logits: Logits) -> Non
     """
     source = model.folder.path
     with staged_folder(path) as stage:
-        for part in source.glob("[!.]*"):
+        for part in source.glob("[!.]*"):  # what says how it was made, among others
             if part.is_file():
                 copy_regular(part, stage / part.name)
         if IMAGE_TOWER in model.towers:

@@ -41,13 +41,11 @@ def write_late(model: TextModel, contract: Contract, stage: Path) -> None:
             source.transformer, max_tokens=contract.max_tokens, markers=late.markers
         )
         (stage / "tokenizer.json").write_text(tokeniser.json(), encoding="utf-8")
-    kinds = [
-        "Transformer",
-        *("Dense" for _ in projections),
-        "MultiVectorMask",
-        *(["Normalize"] if contract.normalise else []),
-    ]
-    folders = ["", *(f"{at}_{kind}" for at, kind in enumerate(kinds) if at)]
+    kinds = ["Transformer", *["Dense"] * len(projections), "MultiVectorMask"]
+    if contract.normalise:
+        kinds.append("Normalize")
+    folders = [f"{at}_{kind}" for at, kind in enumerate(kinds)]
+    folders[0] = ""  # the transformer's files lie in the folder itself
     types = [_TYPES[kind] for kind in kinds]
     write_modules(stage, zip(folders, types, strict=True))
     for at, projection in enumerate(projections, 1):
@@ -75,21 +73,19 @@ def _state(stage: Path, source: ModelFolder, contract: Contract, late: LateInter
     }
     asked = late.expansion
     if asked is not None:
-        strategy = "fixed" if asked.fixed else "min"
         limits["query_expansion"] = {
-            "strategy": strategy,
+            "strategy": "fixed" if asked.fixed else "min",
             "attend": asked.attended,
             "token": asked.token,
             "length": asked.length,
         }
+    # where it is fixed, every query has the expansion's
     limits["query_length"] = None if asked is not None and asked.fixed else late.query_tokens
     write_json(stage / "sentence_bert_config.json", limits)
-    similarity = MEAN if late.average else "maxsim"
     facts = {
         "model_type": "MultiVectorEncoder",
         "prompts": dict(contract.prompts),
         "default_prompt_name": None,
+        "similarity_fn_name": MEAN if late.average else "maxsim",
     }
-    write_json(
-        stage / "config_sentence_transformers.json", facts | {"similarity_fn_name": similarity}
-    )
+    write_json(stage / "config_sentence_transformers.json", facts)

@@ -41,8 +41,9 @@ def write_static(
     """Write all of a static folder but for its tokenizer.json: `table: (tokens, dim)` and what says
     how to use it.
     """
-    write_rows(
-        stage / "model.safetensors", "embeddings" if drops_unknown else "embedding.weight", [table]
-    )
+    # model2vec's name, by which a reader knows that tokens may be left out, or that of
+    # sentence-transformers alone
+    tensor = "embeddings" if drops_unknown else "embedding.weight"
+    write_rows(stage / "model.safetensors", tensor, [table])
     write_static_config(stage, contract, made_from=made_from, drops_unknown=drops_unknown)
     write_json(stage / "nearfield.json", contract_json(contract))

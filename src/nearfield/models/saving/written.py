@@ -66,6 +66,5 @@ def stored_bytes(folder: ModelFolder) -> int:
 def _bytes(path: Path, transformer: Path) -> int:
     weights = {*transformer.glob("model*.safetensors"), *path.glob("*/model.safetensors")}
     files = weights or {*transformer.glob("pytorch_model*.bin")}
-    return sum(
-        file.stat().st_size for file in (*files, transformer / "tokenizer.json") if file.is_file()
-    )
+    files.add(transformer / "tokenizer.json")
+    return sum(file.stat().st_size for file in files if file.is_file())

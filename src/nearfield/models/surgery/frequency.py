@@ -26,5 +26,6 @@ def token_counts(
 
 def inverse_frequency(counts: Integers, a: float) -> Floats:
     """a / (a + p) of each token, p its share of `counts`; 1 for what was never counted."""
-    weights: Floats = (a / (a + counts / max(int(counts.sum()), 1))).astype(np.float32)
+    shares = counts / max(int(counts.sum()), 1)
+    weights: Floats = (a / (a + shares)).astype(np.float32)
     return weights

@@ -72,30 +72,33 @@ def first_layers(model: Trainable, count: int) -> Iterator[None]:
     these.
     """
     (holder, attribute), layers = _layers(model)
-    config, native = model.backbone.config, model.layers
+    config = model.backbone.config
+    native = model.layers  # which hold all of the layers
     setattr(holder, attribute, layers[:count])
-    config.num_hidden_layers, model.layers = count, None
+    config.num_hidden_layers = count
+    model.layers = None
     try:
         yield
     finally:
         setattr(holder, attribute, layers)
-        config.num_hidden_layers, model.layers = len(layers), native
+        config.num_hidden_layers = len(layers)
+        model.layers = native
 
 
 def _layers(model: Any) -> tuple[tuple[Any, str], nn.ModuleList]:
     """The list of the backbone's layers, and the module and attribute that hold it."""
-    if model.folder.static:
-        count = None
-    else:
+    kind = "a static model"
+    count = None
+    if not model.folder.static:
+        kind = model.backbone.config.model_type
         count = getattr(model.backbone.config, "num_hidden_layers", None)
-    found = [
-        ((holder, attribute), child)
-        for holder in model.backbone.modules()
-        for attribute, child in holder.named_children()
-        if isinstance(child, nn.ModuleList) and len(child) == count
-    ]
+    found = []
+    # told by its length: each architecture has a name of its own for it
+    for holder in model.backbone.modules():
+        for attribute, child in holder.named_children():
+            if isinstance(child, nn.ModuleList) and len(child) == count:
+                found.append(((holder, attribute), child))
     if len(found) != 1:
-        kind = "a static model" if model.folder.static else model.backbone.config.model_type
         raise ModelError(
             f"{model.contract.name}: no one list of layers was found to take some from ({kind})"
         )
@@ -106,14 +109,10 @@ def _check_fits(layer: nn.Module, other: nn.Module, old: int, new: int) -> None:
     """Raise ModelError where `layer` has other weights than the architecture gives the layer in its
     new place (ModernBERT's first).
     """
-    ours, theirs = (
-        {name: tuple(weight.shape) for name, weight in part.state_dict().items()}
-        for part in (layer, other)
-    )
+    ours = {(name, tuple(weight.shape)) for name, weight in layer.state_dict().items()}
+    theirs = {(name, tuple(weight.shape)) for name, weight in other.state_dict().items()}
     if ours != theirs:
-        name = sorted(
-            ours.keys() ^ theirs.keys() or {name for name in ours if ours[name] != theirs[name]}
-        )[0]
+        name, _ = min(ours ^ theirs)
         raise ModelError(
             f"layer {old} cannot stand in the place of layer {new}: they differ in "
             f"{name}; keep layer {new} in its place"

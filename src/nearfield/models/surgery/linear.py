@@ -20,14 +20,12 @@ def linear(models: Sequence[Mapping[str, Tensor]], shares: Sequence[float]) -> d
     """
     if abs(sum(shares) - 1) > 1e-6:
         raise InputError(
-            f"the weights of a linear merge sum to {sum(shares):g}; wanted 1, as "
-            f"{', '.join(['0.5'] * 2)}"
+            f"the weights of a linear merge sum to {sum(shares):g}; wanted 1, as 0.5, 0.5"
         )
     merged = {}
     for name, weight in models[0].items():
-        total = sum(
-            (share * model[name].double() for share, model in zip(shares, models, strict=True)),
-            torch.zeros(()),
-        )
+        total = torch.zeros(weight.shape, dtype=torch.float64, device=weight.device)
+        for share, model in zip(shares, models, strict=True):
+            total += share * model[name].double()
         merged[name] = total.to(weight.dtype)
     return merged

@@ -81,8 +81,9 @@ def _factors(
             f"there is no merge {how!r}; wanted one of {', '.join(HOW)}.{nearest(how, HOW)}"
         )
     if how == "task-arithmetic" and base is None:
-        said = "needs the base that the models were tuned from; give --base"
-        raise InputError(f"a {how} merge {said}")
+        raise InputError(
+            f"a {how} merge needs the base that the models were tuned from; give --base"
+        )
     if how != "task-arithmetic" and base is not None:
         raise InputError(f"a {how} merge has no base; leave out --base")
     if how == "slerp":
@@ -101,8 +102,7 @@ def _share(count: int, weights: Sequence[float]) -> list[float]:
     if not weights:
         return [0.5]
     if len(weights) != 1:
-        wanted = "one, the share of the second model"
-        raise InputError(f"got {len(weights)} weights; wanted {wanted}")
+        raise InputError(f"got {len(weights)} weights; wanted one, the share of the second model")
     if not 0 <= weights[0] <= 1:
         raise InputError(f"the share of the second model is {weights[0]:g}; wanted 0 to 1")
     return list(weights)
@@ -120,27 +120,22 @@ def _weights(model: TextModel) -> Weights:
 def _check_alike(first: TextModel, other: TextModel) -> None:
     names = f"{first.contract.name} and {other.contract.name}"
     for key in _SAME:
-        ours, theirs = (getattr(model.contract, key) for model in (first, other))
-        if ours != theirs:
+        one = getattr(first.contract, key)
+        another = getattr(other.contract, key)
+        if one != another:
             raise ContractError(
-                f"{names}: {key} is {ours!r} and {theirs!r}; a merge wants models "
+                f"{names}: {key} is {one!r} and {another!r}; a merge wants models "
                 "that are used alike"
             )
-    shapes = [
-        {name: tuple(weight.shape) for name, weight in _weights(model).items()}
-        for model in (first, other)
-    ]
-    differing = sorted(
-        name
-        for name in shapes[0].keys() | shapes[1].keys()
-        if shapes[0].get(name) != shapes[1].get(name)
-    )
+    ours = {name: tuple(weight.shape) for name, weight in _weights(first).items()}
+    theirs = {name: tuple(weight.shape) for name, weight in _weights(other).items()}
+    every = sorted(ours.keys() | theirs.keys())
+    differing = [name for name in every if ours.get(name) != theirs.get(name)]
     if differing:
         name = differing[0]
-        said = f"{name} is of shape {shapes[0].get(name)} and {shapes[1].get(name)}"
         raise ModelError(
-            f"{names} differ in {len(differing)} weights: {said}; a merge wants one "
-            "architecture of one size"
+            f"{names} differ in {len(differing)} weights: {name} is of shape {ours.get(name)} and "
+            f"{theirs.get(name)}; a merge wants one architecture of one size"
         )
     if _vocabulary(first) != _vocabulary(other):
         raise ModelError(

@@ -11,7 +11,7 @@ from nearfield.models.heads.late_interaction import LateInteractionHead
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
 from nearfield.models.surgery.new_head import HeadOptions
-from nearfield.models.surgery.start import principal_directions, states_in_company
+from nearfield.models.surgery.start import principal_layer, states_in_company
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress
 
@@ -23,13 +23,13 @@ def write_late_interaction(
     sentence-transformers lays a MultiVectorEncoder out.
 
     Every token has a vector of `options.dim` dimensions, 128 by default, but for documents'
-    punctuation; queries are not filled up. The projection begins as the `principal_directions` of
-    the vocabulary's tokens. Raises InputError for more dimensions than the states have.
+    punctuation; queries are not filled up. The projection begins as the `principal_layer` of the
+    vocabulary's tokens. Raises InputError for more dimensions than the states have.
     """
     options.refuse("late-interaction", "inference_free", "max_terms")
     model = TextModel(source)
     dim = options.token_dim(int(model.backbone.config.hidden_size))
-    projection = principal_directions(states_in_company(model, progress), dim)
+    projection = principal_layer(states_in_company(model, progress), dim)
     kept = source.contract
     model.contract = Contract(
         name=name,

@@ -18,8 +18,9 @@ from nearfield.models.model import TextModel
 from nearfield.models.saving.save_sparse import copy_tokeniser, write_sparse
 from nearfield.models.surgery.new_head import HeadOptions
 from nearfield.models.surgery.query_weights import rarity
-from nearfield.models.surgery.start import states_alone, tokeniser_of, usable_terms
+from nearfield.models.surgery.start import states_alone, usable_terms
 from nearfield.models.surgery.start_splade import start_splade
+from nearfield.models.tokeniser import tokeniser_of
 from nearfield.store.atomic import write_json
 from nearfield.store.tensors import write_tensors
 from nearfield.types.arrays import Floats
@@ -62,9 +63,8 @@ def write_splade(
     document = stage
     if options.inference_free:
         document = stage / DOCUMENT_FOLDER
-        _write_queries(
-            source, stage / QUERY_FOLDER, tokeniser, rarity(tokeniser, options.texts, usable)
-        )
+        weights = rarity(tokeniser, options.texts, usable)
+        _write_queries(source, stage / QUERY_FOLDER, tokeniser, weights)
     copy_tokeniser(source.transformer, document)
     write_backbone(whole, document)
     write_sparse(source, contract, stage, inference_free=options.inference_free)
@@ -101,6 +101,7 @@ def _masked_language_model(source: ModelFolder) -> tuple[Any, list[str]]:
         )
     opened, missing = _opened(AutoModelForMaskedLM, source, config)
     if missing:
+        # the head is to be made: with the word embeddings for a decoder, and biases to be set
         config.tie_word_embeddings = True
         # ModernBERT's transform has none, and begins with one
         if hasattr(config, "classifier_bias"):

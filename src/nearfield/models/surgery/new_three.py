@@ -14,7 +14,7 @@ from nearfield.models.heads.token_weights import TokenWeights
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
 from nearfield.models.surgery.new_head import HeadOptions
-from nearfield.models.surgery.start import even_weights, principal_directions, states_in_company
+from nearfield.models.surgery.start import even_weights, principal_layer, states_in_company
 from nearfield.types.contract import FUSION
 from nearfield.types.progress import Progress
 
@@ -25,8 +25,8 @@ def write_three(
     """Write the model of `source` into `stage` with the two other heads beside its own, which stays
     as it is.
 
-    They begin with `even_weights` and as the `principal_directions` of the vocabulary's tokens in
-    texts of tokens drawn at random. Raises InputError for token vectors of more dimensions than the
+    They begin with `even_weights` and as the `principal_layer` of the vocabulary's tokens in texts
+    of tokens drawn at random. Raises InputError for token vectors of more dimensions than the
     states have.
     """
     options.refuse("three", "inference_free", "max_terms")
@@ -40,7 +40,7 @@ def write_three(
         vocabulary=int(config.vocab_size),
         left_out=special_ids(source.transformer),
     )
-    directions = principal_directions(states_in_company(model, progress), dim)
+    directions = principal_layer(states_in_company(model, progress), dim)
     vectors = TokenVectors(model.contract, directions)
     model.head = ThreeHeads(dense, weights, vectors, weights=FUSION)
     model.contract = replace(model.contract, kind=ThreeHeads.kind)

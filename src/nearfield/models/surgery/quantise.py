@@ -67,25 +67,19 @@ def _round_files(folder: Path, dtype: str) -> None:
         if dtype == "int8":
             write_tensors(file, _in_steps(tensors["embeddings"]))
             continue
-        kind = DTYPES[dtype]
-        rounded = {
-            name: weight.to(kind) if weight.is_floating_point() else weight
-            for name, weight in tensors.items()
-        }
-        infinite = [
-            name
-            for name, weight in rounded.items()
-            if weight.is_floating_point() and not torch.isfinite(weight).all()
-        ]
-        if infinite:
-            raise ModelError(
-                f"weight {infinite[0]} has values beyond what {dtype} holds; use bfloat16"
-            )
-        write_tensors(file, rounded)
+        for name, weight in tensors.items():
+            if weight.is_floating_point():
+                tensors[name] = weight.to(DTYPES[dtype])
+                if not torch.isfinite(tensors[name]).all():
+                    raise ModelError(
+                        f"weight {name} has values beyond what {dtype} holds; use bfloat16"
+                    )
+        write_tensors(file, tensors)
 
 
 def _in_steps(table: torch.Tensor) -> dict[str, torch.Tensor]:
     """`embeddings` int8 and `weights`, what each row is multiplied by, as model2vec names them."""
     scale = table.abs().amax(1) / 127
-    steps = torch.round(table / torch.where(scale > 0, scale, 1)[:, None]).to(torch.int8)
+    divisor = torch.where(scale > 0, scale, 1)  # a row of zeros stays one
+    steps = torch.round(table / divisor[:, None]).to(torch.int8)
     return {"embeddings": steps, "weights": scale}

@@ -43,7 +43,7 @@ def rotate(model: str | Path, *, to: str | Path, vectors: Floats) -> Made:
             f"dimensions of {kept.name}"
         )
     directions = torch.from_numpy(principal_directions(vectors))
-    layers = [*opened.head.layers.values()]
+    layers = list(opened.head.layers.values())
     amend = None
     with torch.no_grad():
         if layers and layers[-1].linear:
@@ -66,7 +66,7 @@ def principal_directions(vectors: Floats) -> Floats:
     for start in range(0, len(vectors), _ROWS):
         block = vectors[start : start + _ROWS].astype(np.float64)
         squares += block.T @ block
-    rising = np.linalg.eigh(squares)[1]
+    _, rising = np.linalg.eigh(squares)  # by their eigenvalues
     return np.ascontiguousarray(rising[:, ::-1].T, np.float32)
 
 

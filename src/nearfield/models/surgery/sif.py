@@ -82,11 +82,10 @@ def common_components(
     squares = np.zeros((table.shape[1], table.shape[1]))
     for start in range(0, len(texts), CHUNK):
         read = tokeniser.tokenise(texts[start : start + CHUNK])
-        known = read.lengths > 0
+        known = read.lengths > 0  # reduceat has no sum of nothing
         if known.any():
             sums = np.add.reduceat(table[read.ids], read.offsets[:-1][known], axis=0)
-        else:
-            sums = np.zeros((0, table.shape[1]))
-        means = (sums / read.lengths[known][:, None]).astype(np.float64)
-        squares += means.T @ means
-    return np.linalg.eigh(squares)[1][:, ::-1][:, :count].astype(np.float32)
+            means = (sums / read.lengths[known][:, None]).astype(np.float64)
+            squares += means.T @ means
+    _, rising = np.linalg.eigh(squares)
+    return rising[:, ::-1][:, :count].astype(np.float32)

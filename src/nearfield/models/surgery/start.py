@@ -6,27 +6,23 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from nearfield.batch.packed import Packed
 from nearfield.batch.tokens import Tokeniser
-from nearfield.formats.model_folder import ModelFolder
 from nearfield.models.heads.layer import Layer
 from nearfield.models.model import TextModel
-from nearfield.types.arrays import Mask
+from nearfield.models.tokeniser import tokeniser_of
+from nearfield.types.arrays import Integers, Mask
 from nearfield.types.progress import Progress
 
 TOKENS = 8192  # looked at to begin with: many times the dimensions of any backbone
 WEIGHT = 0.3  # of a token: what some terms in common score is then about what two alike vectors do
-# tokens of a text, and texts run at once
-_COMPANY = 16
-_TOGETHER = 64
-_ALONE = 512
+_COMPANY = 16  # tokens of a text in which a token is among others
+_TOGETHER = 64  # such texts run at once
+_ALONE = 512  # texts of one token run at once
 _UNUSED = re.compile(r"[\[<]/?unused_?\d+[\]>]")
-
-Ints = npt.NDArray[np.int64]
 
 
 def even_weights(hidden: int) -> Layer:
@@ -39,7 +35,7 @@ def even_weights(hidden: int) -> Layer:
     return Layer.of(np.zeros((1, hidden), np.float32), np.full(1, WEIGHT, np.float32))
 
 
-def principal_directions(states: Tensor, dim: int) -> Layer:
+def principal_layer(states: Tensor, dim: int) -> Layer:
     """The layer from `states: (n, hidden)` onto the `dim` directions in which they vary most, about
     their mean.
 
@@ -49,15 +45,8 @@ def principal_directions(states: Tensor, dim: int) -> Layer:
     mean = states.double().mean(0)
     _, _, directions = torch.linalg.svd(states.double() - mean, full_matrices=True)
     weight = directions[:dim]
-    bias = -directions[:dim] @ mean
+    bias = -weight @ mean
     return Layer.of(weight.float().cpu().numpy(), bias.float().cpu().numpy())
-
-
-def tokeniser_of(folder: ModelFolder) -> Tokeniser:
-    """The tokeniser of a folder's transformer."""
-    return Tokeniser.open(
-        folder.transformer, max_tokens=folder.contract.max_tokens, lower_case=folder.lower_case
-    )
 
 
 def usable_terms(tokeniser: Tokeniser, size: int) -> Mask:
@@ -92,14 +81,15 @@ def states_in_company(model: TextModel, progress: Progress) -> Tensor:
     return _states(model, own, length=length, together=_TOGETHER, progress=progress)
 
 
-def _spread(usable: Mask) -> Ints:
+def _spread(usable: Mask) -> Integers:
+    """Up to `TOKENS` of the usable tokens at equal steps through the vocabulary."""
     (terms,) = np.nonzero(usable)
     places = np.linspace(0, len(terms) - 1, min(TOKENS, len(terms))).astype(np.int64)
     return terms[np.unique(places)]
 
 
 def _states(
-    model: TextModel, own: Ints, *, length: int, together: int, progress: Progress
+    model: TextModel, own: Integers, *, length: int, together: int, progress: Progress
 ) -> Tensor:
     """The states of the tokens `own` in texts of `length` of them."""
     before, after = tokeniser_of(model.folder).around()
@@ -112,16 +102,19 @@ def _states(
 
 
 def _texts(
-    own: Ints, before: list[int], after: list[int], *, length: int, together: int
-) -> Iterator[tuple[Packed, Ints]]:
+    own: Integers, before: list[int], after: list[int], *, length: int, together: int
+) -> Iterator[tuple[Packed, Integers]]:
     """Batches of texts of so many of the tokens, with what is put around a text, and where in a
     batch these tokens are.
     """
     rows = own[: len(own) // length * length].reshape(-1, length)
     for start in range(0, len(rows), together):
         part = rows[start : start + together]
-        around = [np.tile(tokens, (len(part), 1)).astype(np.int64) for tokens in (before, after)]
-        ids = np.concatenate([around[0], part, around[1]], axis=1).astype(np.int32)
+        count = len(part)
+        ids = np.empty((count, len(before) + length + len(after)), np.int32)
+        ids[:, : len(before)] = before
+        ids[:, len(before) : len(before) + length] = part
+        ids[:, len(before) + length :] = after
         places = np.arange(ids.size).reshape(ids.shape)[:, len(before) : len(before) + length]
-        packed = Packed(ids.ravel(), np.arange(len(part) + 1) * ids.shape[1], np.arange(len(part)))
+        packed = Packed(ids.ravel(), np.arange(count + 1) * ids.shape[1], np.arange(count))
         yield packed, places.ravel()

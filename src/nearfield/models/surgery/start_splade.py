@@ -43,6 +43,8 @@ def start_splade(head: Splade, states: Tensor, own: Tensor, usable: Tensor) -> N
         onto = torch.eye(size)
     else:
         onto = torch.linalg.lstsq(states - mean, words[own]).solution.T
+    # standardised, then shifted to where the activation leaves nearly all as it is; the layer norm
+    # takes the shift away
     dense.weight.copy_(onto / ((states - mean) @ onto.T).std())
     dense.bias.copy_(_SHIFT - dense.weight @ mean)
     norm.weight.fill_(1.0)
@@ -61,7 +63,8 @@ def start_splade(head: Splade, states: Tensor, own: Tensor, usable: Tensor) -> N
 
 def _one(transform: nn.Module, kind: type[Layer]) -> Layer:
     found = [module for module in transform.modules() if isinstance(module, kind)]
-    if len(found) != 1 or (isinstance(found[0], nn.Linear) and found[0].bias is None):
+    unbiased = any(isinstance(module, nn.Linear) and module.bias is None for module in found)
+    if len(found) != 1 or unbiased:
         raise ModelError(
             f"a SPLADE head begins with one {kind.__name__} with a bias before the "
             f"vocabulary; this one has {len(found)}"

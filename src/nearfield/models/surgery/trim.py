@@ -91,20 +91,18 @@ def _used(
     for start in range(0, len(texts), _CHUNK):
         for ids in _encoded(tokenizer, texts[start : start + _CHUNK], prompts):
             counts[ids] += 1
-        progress(
-            min(start + _CHUNK, len(texts)),
-            len(texts),
-            f"{np.count_nonzero(counts):,} tokens in use",
-        )
+        said = f"{np.count_nonzero(counts):,} tokens in use"
+        progress(min(start + _CHUNK, len(texts)), len(texts), said)
     found: list[int] = np.flatnonzero(counts).tolist()
     return found
 
 
 def _encoded(tokenizer: Tokenizer, texts: Sequence[str], prompts: Sequence[str]) -> list[list[int]]:
-    asked = [prompt + text for prompt in prompts for text in texts]
-    return [
-        encoding.ids for encoding in tokenizer.encode_batch_fast(asked, add_special_tokens=True)
-    ]
+    asked = []
+    for prompt in prompts:
+        asked += [prompt + text for text in texts]
+    encodings = tokenizer.encode_batch_fast(asked, add_special_tokens=True)
+    return [encoding.ids for encoding in encodings]
 
 
 def _check_same(
@@ -136,15 +134,10 @@ def _special_ids(model: TextModel) -> list[int]:
     named = [getattr(config, f"{name}_token_id", None) for name in _SPECIAL_IDS]
     found = [id_ for id_ in named if isinstance(id_, int) and 0 <= id_ < config.vocab_size]
     words = model.backbone.get_input_embeddings()
-    others = [
-        part
-        for part in model.backbone.modules()
-        if isinstance(part, nn.Embedding) and part is not words
-    ]
-    offset = max(
-        (part.padding_idx + 1 for part in others if part.padding_idx is not None), default=0
-    )
-    return [*found, *range(offset)]
+    for part in model.backbone.modules():
+        if isinstance(part, nn.Embedding) and part is not words and part.padding_idx is not None:
+            found += range(part.padding_idx + 1)  # a table of positions, which begins after it
+    return found
 
 
 def _keep_rows(model: TextModel, kept: Sequence[int]) -> int:
@@ -157,16 +150,12 @@ def _keep_rows(model: TextModel, kept: Sequence[int]) -> int:
     old = model.backbone.get_input_embeddings()
     config = model.backbone.config
     size = len(old.weight)
-    others = [
-        name
-        for name, weight in model.whole.named_parameters()
-        if weight.shape[:1] == (size,) and weight is not old.weight
-    ]
-    if others:
-        raise ModelError(
-            f"{model.contract.name}: {others[0]} too has a row per token; only a model "
-            "with one table can be trimmed"
-        )
+    for name, weight in model.whole.named_parameters():
+        if weight.shape[:1] == (size,) and weight is not old.weight:
+            raise ModelError(
+                f"{model.contract.name}: {name} too has a row per token; only a model "
+                "with one table can be trimmed"
+            )
     new = {id_: at for at, id_ in enumerate(kept)}
     table = nn.Embedding.from_pretrained(
         old.weight.detach()[rows], freeze=False, padding_idx=new.get(old.padding_idx)

@@ -34,10 +34,11 @@ def kept_ids(facts: Facts, used: Collection[int]) -> list[int]:
     if model["type"] == "Unigram":
         scores = [score for _, score in model["vocab"]]
         # what is unknown costs 10 more than the least likely piece
-        kept |= {scores.index(min(scores))}
-        kept |= set() if model.get("unk_id") is None else {model["unk_id"]}
+        kept.add(scores.index(min(scores)))
+        if model.get("unk_id") is not None:
+            kept.add(model["unk_id"])
     elif model.get("unk_token") is not None:
-        kept |= {ids[model["unk_token"]]}
+        kept.add(ids[model["unk_token"]])
     if model["type"] == "BPE":  # a token is reached by merges only, through all that it is made of
         kept |= _steps(model, ids, kept)
     return sorted(kept)
@@ -54,11 +55,11 @@ def with_only(facts: Facts, kept: list[int]) -> Facts:
     else:
         model["vocab"] = {token: new[id_] for token, id_ in model["vocab"].items() if id_ in new}
     if model["type"] == "BPE":
-        model["merges"] = [
-            pair
-            for pair in model["merges"]
-            if {*_pair(pair), _joined(model, pair)} <= model["vocab"].keys()
-        ]
+        merges = []
+        for pair in model["merges"]:
+            if {*_pair(pair), _joined(model, pair)} <= model["vocab"].keys():
+                merges.append(pair)
+        model["merges"] = merges
     left["added_tokens"] = [token | {"id": new[token["id"]]} for token in left["added_tokens"]]
     left["post_processor"] = _renumbered(left.get("post_processor"), new)
     if left.get("padding"):
@@ -84,13 +85,19 @@ def _spelling(model: Facts, pieces: Mapping[str, int]) -> set[int]:
     end = model.get("end_of_word_suffix") or ""
     kept = set()
     for piece, id_ in pieces.items():
-        follows = bool(inner) and piece.startswith(inner) and piece != inner
-        body = piece[len(inner) :] if follows else piece
-        body = body.removesuffix(end) or body
-        parts = [f"{inner if follows or at else ''}{letter}" for at, letter in enumerate(body)]
-        last = [parts[-1] + end] if end and piece.endswith(end) and piece != end else parts[-1:]
+        body = piece.removeprefix(inner) or piece
+        follows = body != piece  # it stands within a word, as "##ing"
+        ends = bool(end) and body.endswith(end) and body != end  # and at its end, as "ing</w>"
+        if ends:
+            body = body.removesuffix(end)
+        # its characters as pieces of their own, marked as they would be where they stand
+        parts = [inner + letter for letter in body]
+        if not follows:
+            parts[:1] = body[:1]
+        if ends:
+            parts[-1] += end
         is_byte = len(piece) == 6 and piece.startswith("<0x")
-        if len(body) == 1 or is_byte or any(part not in pieces for part in (*parts[:-1], *last)):
+        if len(body) == 1 or is_byte or any(part not in pieces for part in parts):
             kept.add(id_)
     return kept
 
@@ -127,15 +134,17 @@ def _named(processor: Facts | None) -> set[int]:
     found: set[int] = set()
     for part in _parts(processor):
         found |= {part[side][1] for side in ("cls", "sep") if side in part}
-        found |= {id_ for token in part.get("special_tokens", {}).values() for id_ in token["ids"]}
+        for token in part.get("special_tokens", {}).values():
+            found.update(token["ids"])
     return found
 
 
 def _renumbered(processor: Facts | None, new: Mapping[int, int]) -> Facts | None:
     for part in _parts(processor):
-        part |= {
-            side: [part[side][0], new[part[side][1]]] for side in ("cls", "sep") if side in part
-        }
+        for side in ("cls", "sep"):
+            if side in part:
+                token, id_ = part[side]
+                part[side] = [token, new[id_]]
         for token in part.get("special_tokens", {}).values():
             token["ids"] = [new[id_] for id_ in token["ids"]]
     return processor
@@ -145,6 +154,7 @@ def _parts(processor: Facts | None) -> list[Facts]:
     """A post-processor, or those that it is a sequence of."""
     if processor is None:
         return []
-    if "processors" in processor:
-        return [part for inner in processor["processors"] for part in _parts(inner)]
-    return [processor]
+    found = [processor]
+    for inner in processor.get("processors", []):
+        found += _parts(inner)
+    return found

@@ -11,15 +11,15 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 from nearfield.errors import ModelError
 from nearfield.formats.tokenizer_file import tokenizer_of
 from nearfield.formats.transformer_settings import processor_arguments
-from nearfield.store.fields import read_fields, read_optional
+from nearfield.store.fields import read_optional
 from nearfield.store.foreign import foreign
 
-# and what they put around a text
+# the classes of transformers that are known here, and what they put around a text
 _WORD_PIECE = {"BertTokenizer": ("[CLS]", "[SEP]"), "MPNetTokenizer": ("<s>", "</s>")}
+# What follows the first token of two texts A and B, S being the token after a text, and the types
+# of all these.
 _PAIRED = {"BertTokenizer": ("ASBS", [0, 0, 1, 1]), "MPNetTokenizer": ("ASSBS", [0, 0, 0, 0, 0])}
-"""What follows the first token of two texts A and B, S being the token after a text, and the types
-of all these.
-"""
+# The special tokens of both classes where the files name no others.
 _NAMED = {
     "BertTokenizer": {
         "unk_token": "[UNK]",
@@ -38,7 +38,6 @@ _NAMED = {
         "mask_token": "<mask>",
     },
 }
-"""The special tokens of both classes where the files name no others."""
 _CHECKED = (
     "do_lower_case",
     "tokenize_chinese_chars",
@@ -48,6 +47,7 @@ _CHECKED = (
     "added_tokens_decoder",
 )
 _MORE_SPECIAL = ("additional_special_tokens", "extra_special_tokens")
+# What of tokenizer_config.json changes no token of a text alone.
 _WITHOUT_EFFECT = (
     "add_bos_token",  # transformers leaves these two to tokenizer.json
     "add_eos_token",
@@ -75,11 +75,9 @@ _WITHOUT_EFFECT = (
     "truncation_strategy",
     "use_fast",
 )
-"""What of tokenizer_config.json changes no token of a text alone."""
+# Methods by which a class of transformers may make other ids than its tokeniser of the tokenizers
+# library does.
 _CALLED = ("__call__", "_encode_plus", "encode", "pad", "prepare_for_model")
-"""Methods by which a class of transformers may make other ids than its tokeniser of the tokenizers
-library does.
-"""
 
 
 def open_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> tuple[Tokenizer, bool]:
@@ -93,9 +91,7 @@ def open_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> tuple[To
     """
     arguments = processor_arguments(folder)
     file = folder / "tokenizer.json"
-    settings = folder / "tokenizer_config.json"
-    stated: dict[str, Any] = dict(read_fields(settings)) if settings.exists() else {}
-    stated |= arguments
+    stated = dict(read_optional(folder / "tokenizer_config.json")) | arguments
     tokenizer = tokenizer_of(file) if file.exists() else None
     with foreign(folder, "the tokeniser could not be read"):
         if tokenizer is not None and _agrees(tokenizer, stated, folder):
@@ -123,12 +119,12 @@ def named_tokens(folder: Path) -> dict[str, str | None] | None:
     """The special tokens of `folder` by their names, as `cls_token`; None where its files leave it
     to transformers which these are.
     """
-    stated = dict(_read(folder / "tokenizer_config.json"))
+    stated = dict(read_optional(folder / "tokenizer_config.json"))
     name = str(stated.get("tokenizer_class", "")).removesuffix("Fast")
     if name not in _NAMED or not (folder / "tokenizer.json").is_file():
         return None
     effective = _NAMED[name] | stated
-    if not _same_names(_read(folder / "special_tokens_map.json"), effective):
+    if not _same_names(read_optional(folder / "special_tokens_map.json"), effective):
         return None
     return {key: _content(token) for key, token in effective.items() if key.endswith("_token")}
 
@@ -217,9 +213,9 @@ def _added_tokens_agree(
         if said != own:
             return False
     else:
-        also = _read(folder / "special_tokens_map.json")
+        also = read_optional(folder / "special_tokens_map.json")
         numbers = {token.content: number for number, token in added.items()}
-        for content, number in _read(folder / "added_tokens.json").items():
+        for content, number in read_optional(folder / "added_tokens.json").items():
             if numbers.get(content) != number:
                 return False
     effective = _NAMED[name] | stated
@@ -249,10 +245,6 @@ def _properties(token: AddedToken) -> tuple[str, bool, bool, bool, bool, bool]:
         token.normalized,
         token.special,
     )
-
-
-def _read(file: Path) -> Mapping[str, Any]:
-    return read_fields(file) if file.is_file() else {}
 
 
 def _empty(tokenizer: Tokenizer) -> list[str]:

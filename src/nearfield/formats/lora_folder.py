@@ -20,6 +20,7 @@ from nearfield.types.role import DOCUMENT, QUERY, Role
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
+# Settings of PEFT's LoraConfig under which more happens than B A x is added, and what.
 _OTHERWISE = {
     "use_dora": "DoRA rescales the sum of weight and adapter",
     "use_qalora": "QALoRA pools the adapter's input",
@@ -34,9 +35,8 @@ _OTHERWISE = {
     "velora_config": "VeLoRA projects the layers' inputs",
     "monteclora_config": "MonteCLoRA draws its matrices at random",
 }
-"""Settings of PEFT's LoraConfig under which more happens than B A x is added, and what."""
+# Initialisations that take something out of the base's weights.
 _FROM_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
-"""Initialisations that take something out of the base's weights."""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from nearfield.store.fields import read_objects
 from nearfield.store.inside import inside
 
 FILE = "modules.json"
+# Kinds of modules by their names in older folders.
 _OLDER = {"MLMTransformer": "Transformer", "Asym": "Router"}
-"""Kinds of modules by their names in older folders."""
 
 
 @dataclass(frozen=True)

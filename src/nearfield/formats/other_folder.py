@@ -12,6 +12,7 @@ from nearfield.formats.towers.find import image_layout
 LEXICAL = "lexical.json"
 LEXICAL_FORMAT = 1
 CENTRED = "centred.safetensors"
+# Each by the file that tells it.
 _OTHERS = {
     "vectors.json": "holds vectors by `nearfield encode` and no model; name the model that made "
     "them, and this folder with --vectors",
@@ -23,7 +24,6 @@ _OTHERS = {
     "needed here; name the model that it was made for",
     "bridge.json": "is a bridge from one model's vectors to another's; name one of the two models",
 }
-"""Each by the file that tells it."""
 
 
 def refuse_other_folder(path: Path) -> None:

@@ -23,16 +23,15 @@ KNOWN_TYPES = ("pylate.models.Dense.Dense",)
 """Types of other packages that are known to do what sentence-transformers' module of the same name
 does, as it says itself.
 """
+# Repositories whose published code transformers has made an architecture of its own, by that
+# architecture's model_type.
+#
+# A model that names their code runs on that architecture here. Whoever names a file of the folder
+# itself means that file, whatever it is called.
 _TAKEN_OVER = {
     "nomic_bert": ("nomic-ai/nomic-bert-2048",),
     "eurobert": ("EuroBERT/EuroBERT-210m", "EuroBERT/EuroBERT-610m", "EuroBERT/EuroBERT-2.1B"),
 }
-"""Repositories whose published code transformers has made an architecture of its own, by that
-architecture's model_type.
-
-A model that names their code runs on that architecture here. Whoever names a file of the folder
-itself means that file, whatever it is called.
-"""
 TASKS = {
     "": "AutoModel",
     "fill-mask": "AutoModelForMaskedLM",

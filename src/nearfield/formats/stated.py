@@ -42,6 +42,7 @@ def _weights_of_kinds(stated: Fields, key: str) -> dict[str, float]:
 
 
 _positive = partial(Fields.integer, low=1)
+# What nearfield.json may state of the contract, and how each is read.
 _STATEABLE: dict[str, Callable[[Fields, str], Any]] = {
     "name": Fields.text,
     "dim": _positive,
@@ -59,7 +60,6 @@ _STATEABLE: dict[str, Callable[[Fields, str], Any]] = {
     "fusion": _weights_of_kinds,
     "max_terms": _positive,
 }
-"""What nearfield.json may state of the contract, and how each is read."""
 
 
 def whole_contract(

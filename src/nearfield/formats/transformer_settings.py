@@ -14,6 +14,7 @@ from nearfield.formats.honoured import ANY, Honoured, refuse_unhonoured
 from nearfield.store.fields import Fields, read_fields, read_optional
 
 _PREFIXES = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+# sentence-transformers gives transformers its own values of these, whatever the file says.
 _OVERRULED = (
     "cache_dir",
     "local_files_only",
@@ -22,7 +23,6 @@ _OVERRULED = (
     "token",
     "trust_remote_code",
 )
-"""sentence-transformers gives transformers its own values of these, whatever the file says."""
 _TOKENISER = dict.fromkeys(
     (
         "add_bos_token",

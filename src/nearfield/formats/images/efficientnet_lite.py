@@ -9,6 +9,7 @@ from nearfield.formats.towers.towers import processor_settings
 from nearfield.store.tensor_places import tensor_places
 
 HEAD = "_conv_head.weight"
+# As it was trained: values from -1 to 1, of the middle of the image; bicubic.
 _PROCESSOR = {
     "image_processor_type": "CLIPImageProcessor",
     "size": {"shortest_edge": 256},
@@ -16,7 +17,6 @@ _PROCESSOR = {
     "image_mean": [127 / 255] * 3,
     "image_std": [128 / 255] * 3,
 }
-"""As it was trained: values from -1 to 1, of the middle of the image; bicubic."""
 
 
 def _recognises(path: Path) -> bool:

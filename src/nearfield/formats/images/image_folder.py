@@ -41,12 +41,20 @@ class ImageLayout(NamedTuple):
 
 def is_image_model(path: Path) -> bool:
     """Whether the folder at `path` holds an encoder of images alone."""
-    return path.is_dir() and any(IMAGE_MODELS[name].recognises(path) for name in IMAGE_MODELS)
+    return _layout(path) is not None
 
 
 def read_image_model(path: Path) -> ImageModel:
     """What the folder says. Raises ModelError where it is no such model's, or lacks a file."""
-    for name in IMAGE_MODELS:
-        if path.is_dir() and IMAGE_MODELS[name].recognises(path):
-            return IMAGE_MODELS[name].read(path)
-    raise ModelError(f"{path}: is not the folder of an encoder of images")
+    layout = _layout(path)
+    if layout is None:
+        raise ModelError(f"{path}: is not the folder of an encoder of images")
+    return layout.read(path)
+
+
+def _layout(path: Path) -> ImageLayout | None:
+    if path.is_dir():
+        for name in IMAGE_MODELS:
+            if IMAGE_MODELS[name].recognises(path):
+                return IMAGE_MODELS[name]
+    return None

@@ -12,6 +12,7 @@ from nearfield.formats.towers.towers import processor_settings
 from nearfield.store.fields import read_fields
 
 KIND = "NomicVisionModel"
+# Where one of these is set otherwise, that code computes something else.
 _SETTINGS = {
     "activation_function": "swiglu",
     "prenorm": True,
@@ -22,7 +23,6 @@ _SETTINGS = {
     "no_cls_token": False,
     "causal": False,
 }
-"""What that code computes otherwise where they are set otherwise."""
 
 
 def _recognises(path: Path) -> bool:

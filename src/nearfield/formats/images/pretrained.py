@@ -24,11 +24,11 @@ def _read(path: Path) -> ImageModel:
     config = read_fields(path / "config.json")
     remote_code(path, trusted=False)  # refuses code, which is never run here
     weight_files(path)  # refuses an index that names files outside the folder
+    # a convolutional network states the channels of each stage, of which the last is pooled
     sizes = config.get("hidden_sizes")
     width = int(sizes[-1]) if isinstance(sizes, list) else config.integer("hidden_size", 768)
-    return ImageModel(
-        path, "transformers", config.text("model_type"), width, processor_settings(path)
-    )
+    kind = config.text("model_type")
+    return ImageModel(path, "transformers", kind, width, processor_settings(path))
 
 
 LAYOUT = ImageLayout(_recognises, _read)

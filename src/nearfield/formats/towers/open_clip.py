@@ -22,6 +22,7 @@ WEIGHTS = ("open_clip_model.safetensors", "model.safetensors")
 _MEAN = [0.48145466, 0.4578275, 0.40821073]
 _STD = [0.26862954, 0.26130258, 0.27577711]
 _RESAMPLE = {"bilinear": 2, "bicubic": 3}  # as PIL.Image.Resampling numbers them
+# The settings that CLIP's architecture has; a tower with others is another architecture.
 _KNOWN = {
     "vision_cfg": {
         "layers",
@@ -34,7 +35,6 @@ _KNOWN = {
     },
     "text_cfg": {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"},
 }
-"""The settings that CLIP's architecture has; a tower with others is another architecture."""
 _NAMES = (
     ("ln_1.", "layer_norm1."),
     ("ln_2.", "layer_norm2."),

@@ -15,10 +15,9 @@ from torch.nn.functional import scaled_dot_product_attention
 from nearfield.models.backbones.groups import Groups
 
 IMPLEMENTATION = "nearfield_packed"
+# Of a GPU, those that take any shape: cuDNN's are built for each shape when it is first met, and
+# here nearly every call has its own.
 _KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
-"""Of a GPU, those that take any shape: cuDNN's are built for each shape when it is first met, and
-here nearly every call has its own.
-"""
 
 
 def register() -> None:

@@ -19,6 +19,8 @@ _READ = (
     "relative_attention_num_buckets",
     "tie_word_embeddings",
 )
+# Keys of which one value can be run, which also holds where config.json leaves them out or at null;
+# and what the error for any other value says.
 _ONLY = {
     "add_cross_attention": (False, "does not run decoders"),
     "is_decoder": (False, "does not run decoders"),
@@ -28,9 +30,7 @@ _ONLY = {
     "quantization_config": (None, "does not read quantised weights"),
     "sinusoidal_pos_embds": (False, "has learned positions only"),
 }
-"""Keys of which one value can be run, which also holds where config.json leaves them out or at
-null; and what the error for any other value says.
-"""
+# Keys that change no state of a text: names, training, generation, heads that are not run.
 _WITHOUT_EFFECT = (
     "_name_or_path",
     "architectures",
@@ -84,7 +84,6 @@ _WITHOUT_EFFECT = (
     "use_cache",
     "xla_device",
 )
-"""Keys that change no state of a text: names, training, generation, heads that are not run."""
 _HEADS = (
     "classifier",
     "cls",
@@ -100,10 +99,10 @@ _HEADS = (
     "vocab_projector",
     "vocab_transform",
 )
+# Sizes that the architecture says where config.json leaves them out.
 _SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-"""Sizes that the architecture says where config.json leaves them out."""
+# Sizes that the weights say, too.
 _COUNTS = ("max_position_embeddings", "type_vocab_size", "vocab_size")
-"""Sizes that the weights say, too."""
 _LIKE_MPNET = 32  # buckets of relative positions
 
 

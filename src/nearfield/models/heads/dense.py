@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,7 +29,7 @@ class DenseHead(Head[Any]):
 
     def __init__(self, contract: Contract, projections: Sequence[Layer] = ()) -> None:
         self.contract = contract
-        self.projections = list(projections)
+        self.projections = projections
 
     @classmethod
     def open(cls, given: Given) -> DenseHead:
@@ -41,10 +41,6 @@ class DenseHead(Head[Any]):
                 f"config.json says {folder.contract.dim}"
             )
         return cls(folder.contract, projections)
-
-    @property
-    def layers(self) -> Mapping[str, Layer]:
-        return {f"projections.{at}.": layer for at, layer in enumerate(self.projections)}
 
     def save(self, stage: Path, projections: Sequence[Path]) -> None:
         from nearfield.store.tensors import write_tensors

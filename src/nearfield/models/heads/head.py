@@ -43,7 +43,8 @@ class Head(ABC, Generic[Made]):
     embeddings counts for, None for any other kind. `skips`: how many tokens of a text, from its
     first, get no vector. `objective` is the one that it is trained with where a recipe names none.
     `light`: it is little work after a backbone. `layout`: what its folders are written as, one of
-    `nearfield.models.saving.WRITERS`.
+    `nearfield.models.saving.WRITERS`. `projections`: the Dense modules that vectors go through, in
+    their order.
     """
 
     kind: ClassVar[str]
@@ -53,6 +54,7 @@ class Head(ABC, Generic[Made]):
     skips: ClassVar[int] = 0
     layout: ClassVar[str] = "pooled"
     weights: Mapping[str, float] | None = None
+    projections: Sequence[Layer] = ()
 
     @classmethod
     @abstractmethod
@@ -69,7 +71,7 @@ class Head(ABC, Generic[Made]):
     @property
     def layers(self) -> Mapping[str, Layer]:
         """Its layers, by what stands before the names of their weights."""
-        return {}
+        return {f"projections.{at}.": layer for at, layer in enumerate(self.projections)}
 
     def parameters(self) -> dict[str, Any]:
         """Every weight by name, as `projections.0.linear.weight`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,7 +38,7 @@ class LateInteractionHead(Head[Any]):
         self, contract: Contract, projections: Sequence[Layer], settings: LateInteraction
     ) -> None:
         self.contract = contract
-        self.projections = list(projections)
+        self.projections = projections
         self.settings = settings
 
     @classmethod
@@ -50,10 +50,6 @@ class LateInteractionHead(Head[Any]):
         else:
             projections = [Layer.open(part, inputs=_INPUTS) for part in folder.projections]
         return cls(folder.contract, projections, folder.late)
-
-    @property
-    def layers(self) -> Mapping[str, Layer]:
-        return {f"projections.{at}.": layer for at, layer in enumerate(self.projections)}
 
     def forward(self, states: Any, batch: Packed) -> Any:
         """(K, dim)."""

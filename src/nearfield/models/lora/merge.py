@@ -120,10 +120,9 @@ def _place(path: Path) -> Path:
     return place
 
 
+# What a base's folder says of how it is used, which an adapter's folder with modules of its own
+# says itself.
 _OF_ITS_USE = ("README.md", "config_sentence_transformers.json", "modules.json", "nearfield.json")
-"""What a base's folder says of how it is used, which an adapter's folder with modules of its own
-says itself.
-"""
 
 
 def _join(path: Path, place: Path, base: Path, whole: Path) -> None:

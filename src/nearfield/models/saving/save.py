@@ -49,18 +49,18 @@ def save_encoder(
 
 def write_pooled(model: TextModel, contract: Contract, stage: Path) -> None:
     """The folder's own files, with modules where it named none."""
-    copy_folders(model.folder, stage)
+    copy_folders(model.folder.path, stage)
     if not read_modules(model.folder.path):
         _write_modules(model, stage)
     state(contract, model.folder, stage)
     write_parts(model, stage)
 
 
-def copy_folders(source: ModelFolder, stage: Path) -> None:
-    """Copy what `copy_files` does, of the model's folder and those of all its modules."""
-    modules = [module.folder for module in read_modules(source.path)]
-    for folder in {source.path, *modules, *routed_folders(source.path)}:
-        copy_files(folder, stage / folder.relative_to(source.path))
+def copy_folders(source: Path, stage: Path) -> None:
+    """Copy what `copy_files` does, of a model's folder and those of all its modules."""
+    modules = [module.folder for module in read_modules(source)]
+    for folder in {source, *modules, *routed_folders(source)}:
+        copy_files(folder, stage / folder.relative_to(source))
 
 
 def copy_files(source: Path, to: Path) -> None:

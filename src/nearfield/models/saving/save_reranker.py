@@ -18,7 +18,7 @@ from nearfield.formats.transformer_settings import processor_arguments
 from nearfield.models.backbones.backbone import from_files, quiet, write_backbone
 from nearfield.models.backbones.classifiers import CLASSIFIERS
 from nearfield.models.pair_model import PairModel
-from nearfield.models.saving.save import copy_files
+from nearfield.models.saving.save import copy_files, copy_folders
 from nearfield.store.atomic import staged_folder, write_json
 from nearfield.store.fields import read_fields, read_optional
 from nearfield.store.foreign import foreign
@@ -37,11 +37,9 @@ def save_reranker(model: PairModel, path: str | Path, *, name: str) -> None:
     """
     source = model.folder
     with staged_folder(path) as stage:
-        modules = read_modules(source.path)
-        for folder in {source.path, *(module.folder for module in modules)}:
-            copy_files(folder, stage / folder.relative_to(source.path))
+        copy_folders(source.path, stage)
         place = stage / source.transformer.relative_to(source.path)
-        if not modules and source.task == CLASSIFIER:
+        if not read_modules(source.path) and source.task == CLASSIFIER:
             _state(stage, source.max_tokens, activation=source.activation, prompt=source.prompt)
             _keep_arguments(source.transformer, stage)
         write_backbone(model.whole, place)

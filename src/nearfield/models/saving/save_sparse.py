@@ -15,6 +15,7 @@ from nearfield.store.atomic import write_json
 from nearfield.store.regular import copy_regular
 from nearfield.types.contract import Contract
 
+# How the names of a tokeniser's files begin.
 _TOKENISER = (
     "added_tokens",
     "merges",
@@ -24,7 +25,6 @@ _TOKENISER = (
     "tokenizer",
     "vocab",
 )
-"""How the names of a tokeniser's files begin."""
 _TYPES = {
     "": "base.modules.transformer.Transformer",
     "1_SpladePooling": "sparse_encoder.modules.splade_pooling.SpladePooling",
@@ -42,7 +42,7 @@ def copy_tokeniser(source: Path, to: Path) -> None:
 def write_splade(model: TextModel, contract: Contract, stage: Path) -> None:
     """The folder's own files, with modules where it named none. See Writer."""
     source = model.folder
-    copy_folders(source, stage)
+    copy_folders(source.path, stage)
     if read_modules(source.path):
         state(contract, source, stage)
     else:

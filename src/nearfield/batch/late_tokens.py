@@ -73,8 +73,11 @@ def _filler(token: str | None, tokeniser: Tokeniser, folder: Path) -> int:
     """The id of what fills queries up: the token named, else the tokeniser's mask token, else the
     one that ends its texts.
     """
-    usual = (*_named(folder, "mask_token"), *MASKS, *_named(folder, "eos_token"))
-    for name in usual if token is None else (token,):
+    if token is not None:
+        names = [token]
+    else:
+        names = [*_named(folder, "mask_token"), *MASKS, *_named(folder, "eos_token")]
+    for name in names:
         found = tokeniser.id_of(name)
         if found is not None:
             return found

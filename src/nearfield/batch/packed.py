@@ -31,7 +31,8 @@ class Packed(Sequences):
     @property
     def positions(self) -> Integers:
         """(T,) int64, each token's place in its sequence, from 0."""
-        return np.arange(len(self.ids)) - np.repeat(self.offsets[:-1], self.lengths)
+        begins = np.repeat(self.offsets[:-1], self.lengths)  # (T,)
+        return np.arange(len(self.ids)) - begins
 
     @property
     def groups(self) -> list[tuple[int, int, int]]:

@@ -47,10 +47,11 @@ class Tokens(Sequences):
         sequences' is.
         """
         assert self.looked_up == other.looked_up
+        later = other.offsets[1:] + self.offsets[-1]
         return replace(
             self,
             ids=np.concatenate([self.ids, other.ids]),
-            offsets=np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]]),
+            offsets=np.concatenate([self.offsets, later]),
             lost=np.concatenate([self.lost, other.lost]),
             unknown=self.unknown + other.unknown,
             columns=joined([self, other]),
@@ -215,7 +216,8 @@ class Tokeniser:
 
     def count(self, texts: Sequence[str]) -> Integers:
         """(n,) int64, tokens of each text, special ones included, before any truncation."""
-        return np.array([len(encoding.ids) for encoding in self._encode(list(texts))], np.int64)
+        encodings = self._encode(list(texts))
+        return np.array([len(encoding.ids) for encoding in encodings], np.int64)
 
     def pieces(self, texts: Sequence[str]) -> list[list[tuple[int, int, bool]]]:
         """Where each token of each text begins and ends in it, and whether it is of the vocabulary:

@@ -125,7 +125,8 @@ class _Known(dict[str, int]):
         if number == UNKNOWN:
             if not self.growing:
                 return UNKNOWN  # not kept: queries would fill the memory with words
-            number = self.stems[stem] = len(self.stems)
+            number = len(self.stems)
+            self.stems[stem] = number
         self[word] = number
         return number
 

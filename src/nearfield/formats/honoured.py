@@ -44,6 +44,7 @@ def refuse_unhonoured(fields: Fields, honoured: Honoured) -> None:
     for key, value in fields.items():
         if value is None:
             continue
+        # what is not known may change vectors, so that it is not passed over
         if key not in honoured:
             known = f"known are {', '.join(honoured)}.{nearest(key, tuple(honoured))}"
             raise ModelError(

@@ -205,6 +205,7 @@ def _pylate_prompts(stated: Fields) -> dict[Role, str] | None:
     prompts = stated.named_texts("prompts")
     for role in (QUERY, DOCUMENT):
         marker = stated.text(f"{role}_prefix", "")
+        # a prompt may hold the marker already
         prompts[role] = marker + prompts.get(role, "").removeprefix(marker)
     return prompts
 
@@ -231,6 +232,7 @@ def _inline_dim(path: Path, stated: Fields) -> int:
     dim = stated.integer("dim", None, low=1)
     if dim is not None:
         return int(dim)
+    # without artifact.metadata, the rows of the projection say it
     weights = Weights(path)
     if INLINE not in weights:
         raise ModelError(

@@ -56,6 +56,7 @@ class LateInteraction:
             return self.expansion.length
         if self.query_tokens is None:
             return None
+        # filled up to the one, and cut to the other
         return max(self.query_tokens, self.expansion.length)
 
     def within(self, places: int) -> LateInteraction:

@@ -87,6 +87,7 @@ class ModelFolder:
         if not self.adapters:
             return None
         if role in self.adapters:
+            # roles may share a folder, and so a number
             return self.adapter_folders.index(self.adapters[role])
         return -1
 
@@ -99,6 +100,7 @@ def read_model_folder(path: str | Path, *, trust_remote_code: bool = False) -> M
     the line of nearfield.json that would state it.
     """
     files = open_files(path, trusted=trust_remote_code)
+    # there is always one: the last recognises whatever the others have not
     layout = next(name for name in LAYOUTS if LAYOUTS[name].recognises(files))
     return LAYOUTS[layout].read(files)
 

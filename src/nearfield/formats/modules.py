@@ -55,7 +55,11 @@ def read_modules(path: Path) -> list[Module]:
         raise InputError(
             f"names two modules {twice[0]!r}; wanted a name of its own for each", path=file
         )
-    return [Module(row.text("type"), inside(path, row.text("path", ""), path=file)) for row in rows]
+    modules = []
+    for row in rows:
+        folder = inside(path, row.text("path", ""), path=file)
+        modules.append(Module(row.text("type"), folder))
+    return modules
 
 
 def add_dense(path: Path) -> Path:

@@ -33,6 +33,7 @@ def refuse_other_folder(path: Path) -> None:
     for file, what in _OTHERS.items():
         if (path / file).is_file():
             raise ModelError(f"{path}: {what}")
+    # a model folder may hold the recipe that it was trained by
     if (path / "recipe.json").is_file() and not (path / "config.json").exists():
         trained = path / "model"
         where = "it is not finished and has no model yet; give the same command again"

@@ -90,7 +90,7 @@ def read_reranker_folder(path: str | Path) -> RerankerFolder:
     default = default_prompt_name(own)
     prompt = "" if default is None else own.named_texts("prompts").get(default, "")
     tokens = None
-    for folder in files.folders("LogitScore"):
+    for folder in files.folders("LogitScore"):  # at most one
         logit = read_fields(folder / "config.json")
         refuse_unhonoured(logit, LOGIT_SCORE)
         tokens = logit.integer("true_token_id"), logit.integer("false_token_id", None)
@@ -168,6 +168,7 @@ def _architecture(config: Fields) -> str:
 def _labels(config: Fields) -> int:
     """How many labels transformers gives a classifier of this config.json."""
     named = config.object("id2label", {})
+    # two are transformers' default
     return int(config.integer("num_labels", 0) or len(named) or 2)
 
 

@@ -36,9 +36,10 @@ class SpladeLayout(Layout):
         wanted = " and ".join(_MODULES)
         files.refuse_modules(_MODULES, wanted, fit=files.kinds in ([], list(_MODULES)))
         limits = read_settings(files.transformer, KIND)
+        # the defaults are sentence-transformers'
         pooling = files.stated.get("pooling", "max")
         activation = "relu"
-        for folder in files.folders("SpladePooling"):
+        for folder in files.folders("SpladePooling"):  # at most one
             stated = read_fields(folder / "config.json")
             refuse_unhonoured(stated, SPLADE_POOLING)
             pooling = stated.text("pooling_strategy", "max")

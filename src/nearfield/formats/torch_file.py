@@ -54,6 +54,7 @@ def _read(file: Path) -> dict[str, Floats]:
             _refuse_compressed(file)
         found = torch.load(file, map_location="cpu", weights_only=True, mmap=zipped)
         _check_tensors(found, size)
+        # copies: what is mapped ends with the file
         return {name: tensor.detach().float().numpy().copy() for name, tensor in found.items()}
     except Exception as error:  # pickle, zip and torch each raise their own for a damaged file
         said = first_line(error)

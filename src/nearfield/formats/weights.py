@@ -25,8 +25,9 @@ class Weights:
             raise ModelError(f"{folder}: holds no weights; wanted model.safetensors")
         for file in files:
             places = tensor_places(file)  # which looks whether it is a regular file
-            content = np.memmap(file, np.uint8, mode="r")
-            self._places |= {name: (np.asarray(content), place) for name, place in places.items()}
+            content = np.asarray(np.memmap(file, np.uint8, mode="r"))
+            for name, place in places.items():
+                self._places[name] = (content, place)
 
     def __contains__(self, name: str) -> bool:
         return name in self._places
@@ -52,6 +53,7 @@ class Weights:
         found = content[place.start : place.end].view(NUMBERS[kind]).reshape(place.shape)
         if kind == "BF16":  # the upper half of a float32
             return (found.astype(np.uint32) << 16).view(np.float32)
+        # the header may be of any length, so that a tensor may lie at any byte
         return np.require(found, np.float32, ["C", "ALIGNED"])
 
 

@@ -44,7 +44,8 @@ class Matrix:
         self._unset = rows // kernels.panel * kernels.panel * units if kind == 0 else 0
         self._bias = np.zeros(padded, np.float32)
         self._scales = np.zeros(padded if precision == "int8" else 0, np.float32)
-        self._sums = np.zeros((-(-columns // SLICE), len(self._scales)), np.float32)
+        slices = -(-columns // SLICE)  # rounded up
+        self._sums = np.zeros((slices, len(self._scales)), np.float32)
         arrays = (self._panels, self._bias, self._scales, self._sums)
         self.layout = MatrixLayout(
             kind, rows, columns, units, *(array.ctypes.data for array in arrays)

@@ -91,6 +91,7 @@ class TextModel(Trainable):
         self.objective = self.head.objective
         self.light = self.head.light
         self.rates = {QUERY_WEIGHTS: TABLE_RATE, **self.head.rates}
+        # nothing here reads a pooler
         unused = {name for name in self.parameters() if name.startswith("pooler.")}
         if self.folder.queries is not None and self.folder.queries.frozen:
             unused.add(QUERY_WEIGHTS)

@@ -51,8 +51,9 @@ class TwoTower(torch.nn.Module):
             self.tokeniser: Any = AutoTokenizer.from_pretrained(folder.path)
             self.processor: Any = image_processor(folder.path, folder.processor)
             self.has_bias = hasattr(self.model, "logit_bias")  # CLIP has none
-            bias = self.model.logit_bias if self.has_bias else torch.zeros(())
-            self.logits = Logits(float(self.model.logit_scale.detach().exp()), float(bias.detach()))
+            scale = self.model.logit_scale.detach().exp()  # its logarithm is what is trained
+            bias = self.model.logit_bias.detach() if self.has_bias else 0.0
+            self.logits = Logits(float(scale), float(bias))
         lighten(self.model)
         self.model.eval()
         self.adapters: dict[str, Attached] = {}

@@ -34,6 +34,7 @@ def choose(folder: Folder, options: OpenOptions) -> tuple[OpenOptions, str]:
     reasons = []
     if device == AUTO:
         device = "cpu"
+        # a runtime that is asked for and runs on the processor alone, runs there
         gpu_runs_it = options.runtime == AUTO or not RUNTIMES[options.runtime].cpu_only
         if gpu_runs_it and not folder.static and cuda():
             device = "cuda"

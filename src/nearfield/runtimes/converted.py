@@ -130,7 +130,7 @@ def measure(runtime: ConvertedRuntime, folder: ModelFolder, texts: Sequence[str]
         ours = runtime.run(batch).floats().astype(np.float64)
         theirs = reference.run(batch).floats().astype(np.float64)
         norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-        products = (ours * theirs).sum(1) / np.where(norms > 0, norms, 1)
+        products = (ours * theirs).sum(1) / np.where(norms > 0, norms, 1)  # (n,)
         # a vector of zeros has no direction; it is right where both are zeros
         cosines.append(np.where(norms > 0, products, (ours == theirs).all(1)))
     each = np.concatenate(cosines)

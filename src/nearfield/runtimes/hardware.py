@@ -76,6 +76,7 @@ def cuda() -> str:
     """The name of the CUDA device that torch can use, or ""; torch is imported only where a
     driver's device file is there.
     """
+    # the second is that of Windows' subsystem for Linux
     driver = any(Path(file).exists() for file in ("/dev/nvidiactl", "/dev/dxg"))
     if not driver or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return ""

@@ -70,6 +70,7 @@ class NativeTerms:
     def _weighed(self, hidden: Floats, offsets: Integers) -> Sparse:
         """The weights of the sequences between `offsets`, places of `hidden`."""
         greatest = np.zeros((len(offsets) - 1, self._decoder.rows), np.float32)
+        # reduceat has no greatest of nothing: a sequence without tokens keeps its zeros
         filled = np.flatnonzero(np.diff(offsets))
         if len(filled):
             own = hidden[offsets[0] : offsets[-1]]

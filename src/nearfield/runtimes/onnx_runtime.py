@@ -80,7 +80,8 @@ class ONNXRuntime(ConvertedRuntime):
         self._graph = engine.InferenceSession(path / "model.onnx", options, providers=providers)
 
     def _states(self, ids: Integers, mask: Integers) -> Array:
-        states: Array = self._graph.run(None, dict(zip(INPUTS, (ids, mask), strict=True)))[0]
+        given = dict(zip(INPUTS, (ids, mask), strict=True))
+        states: Array = self._graph.run(None, given)[0]
         return states
 
 

@@ -89,7 +89,9 @@ class PackedModel:
                     "the type of a token"
                 )
             model.type = read.keep(np.ascontiguousarray(types[0]))
-            if self.typed:  # the kernels add the first type to all words
+            # The kernels know one type, and add it to all words. Those of the second text are words
+            # of their own, with the difference of the two types in them.
+            if self.typed:
                 words = np.concatenate([words, words + (types[1] - types[0])])
         places = config.get("max_position_embeddings")
         positions = read.floats("embeddings.position_embeddings.weight", places, embedded)
@@ -119,5 +121,6 @@ class PackedModel:
         reach - 1) and a panel,).
         """
         distances = np.arange(1 - reach, reach)
-        by_distance = buckets[relative_bucket(distances)].T
+        by_distance = buckets[relative_bucket(distances)].T  # (heads, 2 reach - 1)
+        # the kernels read whole registers, past the last of them
         return np.concatenate([by_distance.ravel(), np.zeros(self.kernels.panel, np.float32)])

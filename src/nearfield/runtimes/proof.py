@@ -66,7 +66,8 @@ class Proof:
     def on(cls, texts: Sequence[str], fidelity: float | None = None) -> Proof:
         """A proof on some of `texts`, taken at equal steps through them."""
         step = max(1, len(texts) // CALIBRATED)
-        return cls(tuple(str(texts[at]) for at in range(0, len(texts), step)), fidelity)
+        some = [str(texts[at]) for at in range(0, len(texts), step)]
+        return cls(tuple(some), fidelity)
 
     def sample(self, count: int) -> list[str]:
         """`count` of the texts (all where there are fewer), at equal steps through them, in their

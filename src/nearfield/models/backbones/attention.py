@@ -56,8 +56,16 @@ def _attend(
         # transformers counts the window's edge in then
         causal = False
         window = None if window is None else window + 1
-    rows = (query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1))
-    mixed = attention(*rows, groups, scale=scaling, causal=causal, window=window, dropout=dropout)
+    mixed = attention(
+        query[0].transpose(0, 1),
+        key[0].transpose(0, 1),
+        value[0].transpose(0, 1),
+        groups,
+        scale=scaling,
+        causal=causal,
+        window=window,
+        dropout=dropout,
+    )
     return mixed[None], None
 
 
@@ -127,18 +135,18 @@ def _by_length(
     values = by_run(value, groups)
     runs = zip(groups.runs, groups.seen, queries, keys, values, strict=True)
     with sdpa_kernel(_KERNELS) if query.is_cuda else nullcontext():
-        for (_, count, length), seen, q, k, v in runs:
+        for (_, _, length), seen, q, k, v in runs:
             if seen < length:
                 k = k[:, :, :seen]
                 v = v[:, :, :seen]
             mask = None
             if window is not None and length > window:
                 mask = groups.near(length, window, causal=causal)[:, :seen]
-            alone = causal and mask is None
+            alone = causal and mask is None  # else the mask says it
             mixed = scaled_dot_product_attention(
                 q, k, v, mask, dropout, is_causal=alone, scale=scale, enable_gqa=shared
             )
-            parts.append(mixed.transpose(1, 2).reshape(count * length, *query.shape[1:]))
+            parts.append(mixed.transpose(1, 2).flatten(0, 1))  # (count x length, heads, d)
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 

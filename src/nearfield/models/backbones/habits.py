@@ -57,7 +57,8 @@ def habits_of(backbone: Any, ids: Tensor, *, known: bool = True) -> Habits:
             f"the architecture {kind} gives a text other states each time that it is "
             "run; its vectors mean nothing"
         )
-    return Habits(ALONE if _differ(first, both[:1]) else EQUAL, seen.places, first.shape[-1])
+    together = ALONE if _differ(first, both[:1]) else EQUAL
+    return Habits(together, seen.places, first.shape[-1])
 
 
 def packed_habits(config: Any) -> Habits:
@@ -103,8 +104,10 @@ def padded_rows(
     these are, their ids, where real tokens are, and what is attended to, (B, L) each.
     """
     for items in token_budget_batches(batch.lengths, len(batch.ids), habits.together):
-        ids, mask = (torch.from_numpy(part).to(device) for part in pad(batch, items, fill))
-        # attention over no token at all is NaN
+        padded, real = pad(batch, items, fill)
+        ids = torch.from_numpy(padded).to(device)
+        mask = torch.from_numpy(real).to(device)
+        # attention over no token at all is NaN: a row without any attends to its padding
         yield items, ids, mask, mask | ~mask.any(1, keepdim=True)
 
 
@@ -153,16 +156,17 @@ class _Places(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten.embedding.default:
+            table, places = args[:2]
             # some fill a text up to whole blocks
-            rows = len(args[0])
-            at = args[1].reshape(-1)[: len(self._rising)]
+            at = places.reshape(-1)[: len(self._rising)]
             if len(at) == len(self._rising) and torch.equal(at - at[0], self._rising.to(at)):
-                left = rows - int(at[0])
+                left = len(table) - int(at[0])
                 self.places = left if self.places is None else min(self.places, left)
         return func(*args, **(kwargs or {}))
 
 
 def _differ(one: Tensor, other: Tensor) -> bool:
+    # not ">": NaN differs from everything
     return not float((one - other).norm()) <= _SAME * float(one.norm())
 
 

@@ -53,7 +53,7 @@ def _attention(
     keys = by_run(key, groups)
     values = by_run(value, groups)
     runs = zip(groups.runs, groups.seen, queries, keys, values, strict=True)
-    for (_, count, length), seen, q, k, v in runs:
+    for (_, _, length), seen, q, k, v in runs:
         # all layers share it
         corner = groups.once(("bias", length), partial(_corner, bias, length, query.dtype))
         if seen < length:
@@ -61,5 +61,5 @@ def _attention(
             v = v[:, :, :seen]
             corner = corner[:, :, :seen]
         mixed = scaled_dot_product_attention(q, k, v, corner, dropout)
-        parts.append(mixed.transpose(1, 2).reshape(count * length, *query.shape[1:]))
+        parts.append(mixed.transpose(1, 2).flatten(0, 1))  # (count x length, heads, d)
     return torch.cat(parts)

@@ -191,7 +191,8 @@ def why_not_names(names: Collection[str], config: Mapping[str, Any]) -> str | No
     for module in modules:  # gamma and beta are a norm's in files of the first BERTs
         read |= {f"{module}.{part}" for part in ("weight", "bias", "gamma", "beta")}
     bare = [name.removeprefix(known.prefix) for name in names]
-    unread = sorted(name for name in bare if name not in read and name.split(".")[0] not in _HEADS)
+    unread = [name for name in sorted(bare) if name not in read]
+    unread = [name for name in unread if name.split(".")[0] not in _HEADS]
     if unread:
         return f"does not read the weights {', '.join(unread[:3])}"
     if len(set(bare)) < len(bare):

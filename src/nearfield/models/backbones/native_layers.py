@@ -177,8 +177,10 @@ class NativeLayers:
         way = _WayBack(self, made, first, gradient, wanted)
         # One sum per thread and one to spare. Which units go into which sum, and in which order, is
         # fixed, so that the rounding is the same however the threads are scheduled.
-        sums = [Sum(made.distances) for _ in range(min(len(way.units), self.threads + 1))]
-        groups = [list(range(at, len(way.units), len(sums))) for at in range(len(sums))]
+        units = range(len(way.units))
+        count = min(len(units), self.threads + 1)
+        sums = [Sum(made.distances) for _ in range(count)]
+        groups = [list(units[at::count]) for at in range(count)]
         on_threads(self.threads, Turns(way.unit, sums, groups).run, range(self.threads))
         rooms = [total.room for total in sums if total.room is not None]
         by_layer = torch.split(torch.from_numpy(self._summed(rooms)), way.sizes)

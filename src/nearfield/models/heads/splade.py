@@ -5,6 +5,7 @@ masked-language-model head.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
@@ -167,7 +168,7 @@ class _GreatestLogits(torch.autograd.Function):
         (grad,) = grads
         offsets = ctx.offsets
         # the 0 of a sequence without tokens depends on nothing
-        empty = [at for at in range(len(offsets) - 1) if offsets[at] == offsets[at + 1]]
+        empty = [at for at, (start, end) in enumerate(pairwise(offsets)) if start == end]
         if empty:
             grad = grad.index_fill(0, torch.tensor(empty, device=grad.device), 0.0)
         to_hidden = torch.zeros_like(hidden)

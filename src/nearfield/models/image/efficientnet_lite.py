@@ -105,8 +105,10 @@ class Convolution(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Padded so that ceil(size / stride) places are left, the odd row and column at the end."""
-        padding: list[int] = []  # torch's pad wants the last axis first
-        for size, kernel in zip(values.shape[:1:-1], self.weight.shape[:1:-1], strict=True):
+        padding: list[int] = []
+        for axis in (3, 2):  # width, then height: torch's pad wants the last axis first
+            size = values.shape[axis]
+            kernel = self.weight.shape[axis]
             after = -(-size // self.stride)
             total = max((after - 1) * self.stride + kernel - size, 0)
             padding += [total // 2, total - total // 2]

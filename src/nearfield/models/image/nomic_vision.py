@@ -65,8 +65,9 @@ class NomicVision(Network):
         """(n, width) float32."""
         own: Any = self.embeddings
         patches = functional.unfold(pixel_values, self.patch, stride=self.patch).mT
-        states = own.proj(patches)
-        states = torch.cat([own.cls_token.expand(len(states), 1, -1), states], 1) + own.pos_embed
+        states = own.proj(patches)  # (n, patches, width)
+        first = own.cls_token.expand(len(states), 1, -1)
+        states = torch.cat([first, states], 1) + own.pos_embed
         for layer in self.layers:
             states = layer(states, self.sines, self.cosines)
         made: Tensor = self.selector(states)
@@ -136,7 +137,8 @@ class Selector(nn.Module):
     def forward(self, states: Tensor) -> Tensor:
         """(n, places, width) to (n, width)."""
         own: Any = self.attn
-        query = by_head(own.Wq(own.latent.expand(len(states), 1, -1)), self.heads)
+        latent = own.latent.expand(len(states), 1, -1)
+        query = by_head(own.Wq(latent), self.heads)
         key, value = own.Wkv(states).chunk(2, -1)
         seen = attended(query, by_head(key, self.heads), by_head(value, self.heads))
         found = own.out_proj(seen)

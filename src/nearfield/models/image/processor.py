@@ -61,9 +61,12 @@ def _look_up(processor: Any) -> None:
     """Have the processor look its values up, which are 256 per channel: bit for bit what its own
     two steps make of a pixel, in a third of their time.
     """
-    levels = np.broadcast_to(np.arange(256, dtype=np.uint8)[None, :, None], (3, 256, 1))
+    # an image of one column, in which each channel has every value once
+    every = np.arange(256, dtype=np.uint8)[None, :, None]
+    levels = np.broadcast_to(every, (3, 256, 1))
     scaled = processor.rescale(levels, processor.rescale_factor)
-    table = processor.normalize(scaled, processor.image_mean, processor.image_std)[:, :, 0]
+    normed = processor.normalize(scaled, processor.image_mean, processor.image_std)
+    table = normed[:, :, 0]  # (channels, 256)
 
     def looked_up(image: Any, mean: object, std: object) -> Any:
         return np.stack([row.take(pixels) for row, pixels in zip(table, image, strict=True)])

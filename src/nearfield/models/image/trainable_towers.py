@@ -55,8 +55,8 @@ class TrainableTowers(Trainable):
         if tower in self.tower.adapters:
             adapters = self.tower.adapters[tower].parameters()
             return {f"{tower}.{name}": weight for name, weight in adapters.items()}
-        every = self.tower.model.named_parameters()
-        return {name: weight for name, weight in every if name.startswith(PARTS[tower])}
+        named = self.tower.model.named_parameters()
+        return {name: weight for name, weight in named if name.startswith(PARTS[tower])}
 
     def embed(self, batch: Any) -> Any:
         """(n, dim) of texts that are Written, of images that are Shown, or of Made items."""

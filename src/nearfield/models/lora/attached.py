@@ -70,7 +70,7 @@ class Attached:
         try:
             yield
         finally:
-            self._acting = []
+            self._acting = []  # the model alone is as it was
 
     def merged(self, weights: dict[str, Tensor], number: int) -> dict[str, Tensor]:
         """The model's `weights`, by name, with what adapter `number` adds to them."""

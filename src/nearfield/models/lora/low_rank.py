@@ -39,7 +39,7 @@ class Pair:
 
     def delta(self, layer: nn.Module) -> Tensor:
         """What the layer's weight grows by, in its shape."""
-        product = (self.up @ self.down) * self.scale
+        product = (self.up @ self.down) * self.scale  # (fan_out, fan_in)
         if isinstance(layer, nn.Embedding | Conv1D):
             return product.T
         return product

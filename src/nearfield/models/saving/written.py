@@ -48,7 +48,8 @@ def write_made(
         if amend is not None:
             amend(stage)
         write_json(stage / FILE, {"format": 1, **about})
-    return Made(Path(to), name, stored_bytes(source), _bytes(Path(to), Path(to) / inner))
+    folder = Path(to)
+    return Made(folder, name, stored_bytes(source), _bytes(folder, folder / inner))
 
 
 def check_target(to: str | Path) -> None:

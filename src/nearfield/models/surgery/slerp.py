@@ -22,10 +22,11 @@ def slerp(
     then goes linearly from one's to the other's. Where they are parallel, opposite or zero there is
     no one arc and the way is straight.
     """
-    return {
-        name: _arc(weight.double(), second[name].double(), ratio).to(weight.dtype)
-        for name, weight in first.items()
-    }
+    found = {}
+    for name, weight in first.items():
+        arc = _arc(weight.double(), second[name].double(), ratio)
+        found[name] = arc.to(weight.dtype)
+    return found
 
 
 def _arc(x: Tensor, y: Tensor, ratio: float) -> Tensor:

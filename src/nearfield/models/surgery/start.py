@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nearfield.batch.packed import Packed
 from nearfield.batch.tokens import Tokeniser
+from nearfield.models.heads.arrays import to_numpy
 from nearfield.models.heads.layer import Layer
 from nearfield.models.model import TextModel
 from nearfield.models.tokeniser import tokeniser_of
@@ -46,7 +47,7 @@ def principal_layer(states: Tensor, dim: int) -> Layer:
     _, _, directions = torch.linalg.svd(states.double() - mean, full_matrices=True)
     weight = directions[:dim]
     bias = -weight @ mean
-    return Layer.of(weight.float().cpu().numpy(), bias.float().cpu().numpy())
+    return Layer.of(to_numpy(weight), to_numpy(bias))
 
 
 def usable_terms(tokeniser: Tokeniser, size: int) -> Mask:
@@ -84,7 +85,8 @@ def states_in_company(model: TextModel, progress: Progress) -> Tensor:
 def _spread(usable: Mask) -> Integers:
     """Up to `TOKENS` of the usable tokens at equal steps through the vocabulary."""
     (terms,) = np.nonzero(usable)
-    places = np.linspace(0, len(terms) - 1, min(TOKENS, len(terms))).astype(np.int64)
+    count = min(TOKENS, len(terms))
+    places = np.linspace(0, len(terms) - 1, count).astype(np.int64)
     return terms[np.unique(places)]
 
 
@@ -111,10 +113,11 @@ def _texts(
     for start in range(0, len(rows), together):
         part = rows[start : start + together]
         count = len(part)
+        own_columns = slice(len(before), len(before) + length)
         ids = np.empty((count, len(before) + length + len(after)), np.int32)
-        ids[:, : len(before)] = before
-        ids[:, len(before) : len(before) + length] = part
-        ids[:, len(before) + length :] = after
-        places = np.arange(ids.size).reshape(ids.shape)[:, len(before) : len(before) + length]
-        packed = Packed(ids.ravel(), np.arange(count + 1) * ids.shape[1], np.arange(count))
-        yield packed, places.ravel()
+        ids[:, : own_columns.start] = before
+        ids[:, own_columns] = part
+        ids[:, own_columns.stop :] = after
+        places = np.arange(ids.size).reshape(ids.shape)[:, own_columns]
+        offsets = np.arange(count + 1) * ids.shape[1]
+        yield Packed(ids.ravel(), offsets, np.arange(count)), places.ravel()

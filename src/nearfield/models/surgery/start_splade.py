@@ -52,7 +52,8 @@ def start_splade(head: Splade, states: Tensor, own: Tensor, usable: Tensor) -> N
         norm.bias.zero_()
     hidden = head.transform(states)
     bias.copy_(-(words @ hidden.mean(0))).masked_fill_(~usable, _NEVER)
-    some = hidden[torch.linspace(0, len(hidden) - 1, min(_SAMPLE, len(hidden))).long()]
+    places = torch.linspace(0, len(hidden) - 1, min(_SAMPLE, len(hidden))).long()
+    some = hidden[places]
     logits = torch.addmm(bias, some, words.T).ravel()
     active = logits.topk(min(ACTIVE * len(some), len(logits))).values
     threshold = active[-1]

@@ -162,7 +162,7 @@ def _keep_rows(model: TextModel, kept: Sequence[int]) -> int:
     )  # type: ignore[no-untyped-call]
     model.backbone.set_input_embeddings(table)
     config.vocab_size = len(kept)
-    for name in _SPECIAL_IDS:
+    for name in _SPECIAL_IDS:  # one that was no token's becomes None
         id_ = getattr(config, f"{name}_token_id", None)
         if isinstance(id_, int):
             setattr(config, f"{name}_token_id", new.get(id_))

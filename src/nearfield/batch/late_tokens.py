@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nearfield.batch.sequences import laid_out
+from nearfield.batch.sequences import laid_out, offsets_of
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.errors import ModelError
 from nearfield.formats.late_interaction import Expansion, LateInteraction
@@ -56,7 +56,7 @@ class LateTokens:
     def _filled(self, tokens: Tokens, asked: Expansion) -> Tokens:
         before = tokens.lengths
         lengths = np.maximum(before, self.limit(QUERY, asked.length))
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        offsets = offsets_of(lengths)
         ids = np.full(int(offsets[-1]), self._filler, np.int32)
         # where a query's own tokens come to lie: before the added ones
         place, _ = laid_out(offsets[:-1], before)

@@ -86,8 +86,16 @@ def laid_out(starts: Places, lengths: Places) -> tuple[Places, Places]:
     """Sequences of these lengths, cut from one array at `starts` (n,), end to end: the position
     there of each of their tokens (T,), and their offsets (n + 1,).
     """
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
+    offsets = offsets_of(lengths)
     # how far each sequence moves, once for each of its tokens, and where those come to lie
     moved = np.repeat(starts - offsets[:-1], lengths)
     return moved + np.arange(offsets[-1]), offsets
+
+
+def offsets_of(lengths: Places | Sequence[int]) -> Places:
+    """(n + 1,) int64: where sequences of these lengths begin, end to end, and where the last
+    ends.
+    """
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tokenizers import AddedToken, Encoding, Tokenizer, models, normalizers
 
 from nearfield.batch.open_tokenizer import open_tokenizer
-from nearfield.batch.sequences import Sequences, joined, taken
+from nearfield.batch.sequences import Sequences, joined, offsets_of, taken
 from nearfield.errors import ModelError
 from nearfield.formats.static_folder import UNLIMITED
 from nearfield.formats.tokenizer_file import tokenizer_of
@@ -317,14 +317,9 @@ class Tokeniser:
 
 
 def _flat(rows: list[list[int]], lost: Integers, prompt_tokens: int) -> Tokens:
-    offsets = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum([len(row) for row in rows], out=offsets[1:])
-    return Tokens(
-        np.fromiter(chain.from_iterable(rows), np.int32, count=int(offsets[-1])),
-        offsets,
-        lost,
-        prompt_tokens,
-    )
+    offsets = offsets_of([len(row) for row in rows])
+    ids = np.fromiter(chain.from_iterable(rows), np.int32, count=int(offsets[-1]))
+    return Tokens(ids, offsets, lost, prompt_tokens)
 
 
 def _table_rows(folder: Path) -> int | None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import Stemmer
 
+from nearfield.batch.sequences import offsets_of
 from nearfield.errors import InputError, nearest
 from nearfield.types.arrays import Integers
 from nearfield.types.word_rule import folded, words
@@ -101,8 +102,7 @@ class Words:
                 lengths[at] = len(row)
                 rows.append(row)
             blocks.append(np.concatenate(rows))
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        return Numbered(np.concatenate(blocks), offsets, unknown)
+        return Numbered(np.concatenate(blocks), offsets_of(lengths), unknown)
 
 
 class _Known(dict[str, int]):

@@ -10,7 +10,6 @@ import numpy as np
 
 from nearfield.batch.packed import Packed
 from nearfield.errors import InputError, ModelError
-from nearfield.formats.architectures import ARCHITECTURES
 from nearfield.formats.weights import Weights
 from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS
@@ -89,7 +88,6 @@ class NativeRuntime(Runtime):
             kernels(level),
             Weights(folder.transformer),
             config,
-            architecture=ARCHITECTURES[config["model_type"]],
             # the kernels' last layer makes no other state than that of the token that is pooled
             pooling=pooling or "mean",
             precision=options.precision,

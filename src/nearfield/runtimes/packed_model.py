@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
 from nearfield.errors import ModelError
-from nearfield.formats.architectures import ACTIVATIONS, Architecture
+from nearfield.formats.architectures import ARCHITECTURES, NATIVE
 from nearfield.formats.weights import Weights
 from nearfield.kernels.layout import LayerLayout, ModelLayout
 from nearfield.kernels.library import Kernels
+from nearfield.models.backbones.native_config import model_facts
 from nearfield.models.backbones.relative_bucket import relative_bucket
 from nearfield.runtimes.packed_weights import PackedWeights
 from nearfield.types.arrays import Floats
@@ -35,27 +36,20 @@ class PackedModel:
         weights: Weights,
         config: Mapping[str, Any],
         *,
-        architecture: Architecture,
         pooling: str,
-        precision: str = "float32",
-        typed: bool = False,
+        precision: str,
+        typed: bool,
     ) -> None:
-        names = architecture.names
-        assert names is not None
+        kind = config["model_type"]
+        names = NATIVE[kind]
         self.kernels = kernels
         self.read = PackedWeights(kernels, weights, prefix=names.prefix, precision=precision)
         self.typed = typed
         self.names = names
-        self.layout = model = ModelLayout()
-        model.hidden = names.fact(config, "hidden_size")
-        model.heads = names.fact(config, "num_attention_heads")
-        model.intermediate = names.fact(config, "intermediate_size")
-        model.layer_count = names.fact(config, "num_hidden_layers")
-        model.activation = ACTIVATIONS[names.fact(config, "hidden_act")]
+        self.layout = model = ModelLayout(**model_facts(config))
         model.pooling = POOLINGS.index(pooling)
-        model.epsilon = float(names.fact(config, "layer_norm_eps"))
-        model.padding = -1
-        if architecture.after_padding:
+        model.padding = -1  # positions count from 0
+        if ARCHITECTURES[kind].after_padding:
             model.padding = names.fact(config, "pad_token_id")
         self._embeddings(model, config)
         if names.distances:

@@ -1,8 +1,11 @@
-"""Whether the native runtime runs a config.json, and reads all weights that come with it."""
+"""Whether the native runtime runs a config.json, and reads all weights that come with it; and what
+it reads of the config.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 from nearfield.errors import ModelError
@@ -104,6 +107,19 @@ _SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermedia
 # Sizes that the weights say, too.
 _COUNTS = ("max_position_embeddings", "type_vocab_size", "vocab_size")
 _LIKE_MPNET = 32  # buckets of relative positions
+
+
+def model_facts(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What nf_model holds of a config.json that `why_not_config` passes: numbers by its fields."""
+    fact = partial(NATIVE[config["model_type"]].fact, config)
+    return {
+        "hidden": fact("hidden_size"),
+        "heads": fact("num_attention_heads"),
+        "intermediate": fact("intermediate_size"),
+        "layer_count": fact("num_hidden_layers"),
+        "activation": ACTIVATIONS[fact("hidden_act")],
+        "epsilon": float(fact("layer_norm_eps")),
+    }
 
 
 def why_not_config(config: Mapping[str, Any]) -> str | None:

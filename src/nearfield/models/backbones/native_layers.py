@@ -5,7 +5,6 @@ differentiable function.
 from __future__ import annotations
 
 import ctypes
-import functools
 import itertools
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nearfield.formats.architectures import ACTIVATIONS, NATIVE
+from nearfield.formats.architectures import NATIVE
 from nearfield.kernels.layout import SlopesLayout, TurnedLayout
 from nearfield.kernels.library import kernels, runnable
 from nearfield.models.backbones.layer_weights import LayersModel, LayerWeights
-from nearfield.models.backbones.native_config import why_not_config
+from nearfield.models.backbones.native_config import model_facts, why_not_config
 from nearfield.models.backbones.native_units import Rooms, Sum, Turns, on_threads
 from nearfield.types.arrays import Floats, Positions
 
@@ -74,23 +73,15 @@ class NativeLayers:
         level: str | None = None,
     ) -> None:
         config = backbone.config.to_dict()
-        architecture = NATIVE[config["model_type"]]
-        fact = functools.partial(architecture.fact, config)
+        names = NATIVE[config["model_type"]]
         self.kernels = kernels(level)
         self.threads = threads or torch.get_num_threads()
-        self._facts: dict[str, Any] = {
-            "hidden": int(fact("hidden_size")),
-            "heads": int(fact("num_attention_heads")),
-            "intermediate": int(fact("intermediate_size")),
-            "layer_count": int(fact("num_hidden_layers")),
-            "activation": ACTIVATIONS[fact("hidden_act")],
-            "epsilon": float(fact("layer_norm_eps")),
-        }
+        self._facts = model_facts(config)
         self.layers: list[LayerWeights] = []
         self.weights: list[nn.Parameter] = []
         for at in range(self._facts["layer_count"]):
-            layer = backbone.get_submodule(architecture.layer.format(at).removesuffix("."))
-            modules = {part: layer.get_submodule(name) for part, name in architecture.parts.items()}
+            layer = backbone.get_submodule(names.layer.format(at).removesuffix("."))
+            modules = {part: layer.get_submodule(name) for part, name in names.parts.items()}
             self.layers.append(LayerWeights(self.kernels, modules, precision))
             self.weights += self.layers[at].weights
         self.rooms = Rooms()

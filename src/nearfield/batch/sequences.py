@@ -48,6 +48,11 @@ class Sequences:
         """(n,) int64, tokens per sequence."""
         return np.diff(self.offsets)
 
+    @property
+    def owners(self) -> Places:
+        """(T,) int64, the sequence of each token."""
+        return np.repeat(np.arange(len(self.offsets) - 1), self.lengths)
+
     def column(self, name: str) -> Array | None:
         """The column of this name, None where every entry is as it is without one."""
         return self.columns.get(name)
@@ -62,6 +67,15 @@ class Sequences:
         if name in PER_TOKEN:
             return np.repeat(PER_TOKEN[name], len(self.ids))
         return np.repeat(PER_SEQUENCE[name], len(self.offsets) - 1)
+
+
+def different(tokens: Sequences, size: int) -> tuple[Places, Places]:
+    """The sequence and the id of each different token of a sequence, (m,) each, in rising order;
+    `size` is how many ids there are.
+    """
+    # a number for each pair of sequence and id: one counts once, however often it is there
+    row, id_ = np.divmod(np.unique(tokens.owners * size + tokens.ids), size)
+    return row, id_
 
 
 def taken(columns: Columns, *, tokens: Any, sequences: Any) -> dict[str, Array]:

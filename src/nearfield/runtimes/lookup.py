@@ -10,6 +10,7 @@ from threading import Lock
 import numpy as np
 
 from nearfield.batch.packed import Packed
+from nearfield.batch.sequences import different
 from nearfield.errors import ModelError
 from nearfield.formats.model_folder import ModelFolder
 from nearfield.formats.router import read_term_weights
@@ -82,9 +83,7 @@ class LookupRuntime(Runtime):
                 f"a token has the number {batch.ids.max()} and there are {size} "
                 "weights; is the tokeniser this model's?"
             )
-        # a number for each pair of sequence and term: a term counts once, however often it is there
-        row = np.repeat(np.arange(len(batch)), batch.lengths)
-        row, term = np.divmod(np.unique(row * size + batch.ids), size)
+        row, term = different(batch, size)
         weights = self._weights[term]
         weighed = weights != 0
         offsets = np.searchsorted(row[weighed], np.arange(len(batch) + 1)).astype(np.int64)

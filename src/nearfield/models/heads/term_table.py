@@ -22,7 +22,7 @@ class TermTable(nn.Module):
 
     def forward(self, batch: Packed) -> Tensor:
         """(n, vocabulary) of the batch's n sequences."""
-        rows = torch.from_numpy(np.repeat(np.arange(len(batch)), batch.lengths))
+        rows = torch.from_numpy(batch.owners)
         present = torch.zeros(len(batch), len(self.weight), device=self.weight.device)
         present[rows, torch.from_numpy(batch.ids.astype(np.int64))] = 1.0
         return present * self.weight

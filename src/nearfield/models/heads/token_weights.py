@@ -63,17 +63,15 @@ class TokenWeights(Head[Any]):
 
     def embeddings(self, output: Any, batch: Packed) -> Sparse:
         weights = to_numpy(output)
-        n = len(batch)
         kept = np.flatnonzero((weights > 0) & ~np.isin(batch.ids, self.left_out))
-        sequence = np.repeat(np.arange(n), batch.lengths)[kept]
         # a number for each pair of sequence and term, so that equal ones are a term's tokens
-        place = sequence * self.vocabulary + batch.ids[kept]
+        place = batch.owners[kept] * self.vocabulary + batch.ids[kept]
         order = np.argsort(place, kind="stable")
         terms, first = np.unique(place[order], return_index=True)
         heaviest = np.empty(0, np.float32)
         if len(first):
             heaviest = np.maximum.reduceat(weights[kept][order], first)
-        counts = np.bincount(terms // self.vocabulary, minlength=n)
+        counts = np.bincount(terms // self.vocabulary, minlength=len(batch))
         numbers = (terms % self.vocabulary).astype(np.int32)
         return Sparse(heaviest, numbers, joined_offsets([counts]), self.vocabulary)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nearfield.batch.sequences import different
 from nearfield.batch.tokens import Tokeniser
 from nearfield.types.arrays import Floats, Mask
 
@@ -25,10 +26,8 @@ def rarity(tokeniser: Tokeniser, texts: Sequence[str], usable: Mask) -> Floats:
     found_in = np.zeros(len(usable), np.int64)
     for start in range(0, len(texts), _TEXTS):
         tokens = tokeniser.tokenise(texts[start : start + _TEXTS])
-        # a number for each pair of text and term: a text counts once, however often it has a term
-        text = np.repeat(np.arange(len(tokens.lengths)), tokens.lengths)
-        pairs = np.unique(text * len(usable) + tokens.ids)
-        found_in += np.bincount(pairs % len(usable), minlength=len(usable))
+        _, terms = different(tokens, len(usable))
+        found_in += np.bincount(terms, minlength=len(usable))
     weights = np.log1p((len(texts) - found_in + 0.5) / (found_in + 0.5))
     greatest = np.log1p((len(texts) + 0.5) / 0.5)  # of a term that no text has
     return np.where(usable, weights / greatest, 0.0).astype(np.float32)

@@ -31,8 +31,12 @@ def merged_folder(path: Path, resolve: Resolve) -> Path:
     Raises ModelError where the base cannot be found or the adapter does not fit it, ContractError
     where neither says how it is used.
     """
-    folder = read_lora(_place(path))
-    base = find_base(folder, resolve)
+    place = adapter_place(path)
+    if place is None:
+        raise ModelError(
+            f"{path}: holds no adapter; wanted {CONFIG} in it, or where its first module lies"
+        )
+    base = find_base(read_lora(place), resolve)
     read_modules(base)  # hashing follows links: modules that lead out of the base are refused here
     key = hashlib.sha256(f"{model_hash(path)} {model_hash(base)}".encode()).hexdigest()[:32]
     made = home() / "merged" / f"{path.resolve().name}-{key}"
@@ -52,23 +56,10 @@ def merge_adapter(
     from nearfield.models.model import TextModel
     from nearfield.models.saving.save import save_encoder
 
-    if adapter_place(path) is None:
-        model = TextModel.open(path)
-        if model.adapters is None:
-            raise ModelError(
-                f"{path}: holds no adapter; wanted {CONFIG} in it, or in a folder of "
-                "it for each role"
-            )
-        known = sorted(model.folder.adapters)
-        if role not in known:
-            raise ContractError(
-                f"{path}: has an adapter for {', '.join(known)}; say with a role "
-                f"which of them to merge{nearest(role or '', known)}"
-            )
-        model.adapters.shared = model.folder.adapter(role) or 0
-        save_encoder(model, to, name=f"{model.contract.name}-{role}")
+    place = adapter_place(path)
+    if place is None:
+        _merge_role(path, to, role)
         return
-    place = _place(path)
     folder = read_lora(place)
     # a folder of links, so that base and adapter are read as any model folder is
     with tempfile.TemporaryDirectory(prefix="nearfield-") as work:
@@ -82,6 +73,26 @@ def merge_adapter(
             model.whole.get_parameter(name).data.copy_(weight)
         model.adapters = Attached(model.whole, [adapter], shared=0)
         save_encoder(model, to, name=path.resolve().name)
+
+
+def _merge_role(path: Path, to: Path, role: Role | None) -> None:
+    """Write the model folder that the model at `path` and its adapter for `role` make."""
+    from nearfield.models.model import TextModel
+    from nearfield.models.saving.save import save_encoder
+
+    model = TextModel.open(path)
+    if model.adapters is None:
+        raise ModelError(
+            f"{path}: holds no adapter; wanted {CONFIG} in it, or in a folder of it for each role"
+        )
+    known = sorted(model.folder.adapters)
+    if role not in known:
+        raise ContractError(
+            f"{path}: has an adapter for {', '.join(known)}; say with a role "
+            f"which of them to merge{nearest(role or '', known)}"
+        )
+    model.adapters.shared = model.folder.adapter(role) or 0
+    save_encoder(model, to, name=f"{model.contract.name}-{role}")
 
 
 def find_base(folder: LoRAFolder, resolve: Resolve, name: str | None = None) -> Path:
@@ -109,15 +120,6 @@ def find_base(folder: LoRAFolder, resolve: Resolve, name: str | None = None) -> 
             f"{folder.path / CONFIG}: its base is {wanted!r}, which was not found "
             f"({first_line(error)}); {advice}"
         ) from error
-
-
-def _place(path: Path) -> Path:
-    place = adapter_place(path)
-    if place is None:
-        raise ModelError(
-            f"{path}: holds no adapter; wanted {CONFIG} in it, or where its first module lies"
-        )
-    return place
 
 
 # What a base's folder says of how it is used, which an adapter's folder with modules of its own

@@ -100,7 +100,8 @@ def packed_batches(tokens: Tokens, budget: int, *, items: Integers | None = None
     start = 0
     while start < len(order):
         before = int(ends[start - 1]) if start else 0
-        end = max(start + 1, int(np.searchsorted(ends, before + budget, side="right")))
+        fitting = int(np.searchsorted(ends, before + budget, side="right"))
+        end = max(start + 1, fitting)
         batches.append(pack(tokens, order[start:end]))
         start = end
     return batches

@@ -43,5 +43,6 @@ def pad(batch: Packed, items: Integers, fill: int) -> tuple[Integers, Mask]:
     place = np.arange(max(1, int(lengths.max(initial=0))))
     mask = place[None, :] < lengths[:, None]
     ids = np.full(mask.shape, fill, np.int64)
-    ids[mask] = batch.ids[(batch.offsets[items][:, None] + place)[mask]]
+    source = batch.offsets[items][:, None] + place  # (B, T), past a sequence's end where padded
+    ids[mask] = batch.ids[source[mask]]
     return ids, mask

@@ -14,6 +14,9 @@ from nearfield.batch.tokens import Tokeniser, Tokens, refuse_repeats
 from nearfield.errors import ModelError
 from nearfield.types.arrays import Positions
 
+Parts = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""What comes before, between and after two texts."""
+
 
 @dataclass(frozen=True)
 class PairTemplate:
@@ -21,8 +24,8 @@ class PairTemplate:
     of each text's tokens.
     """
 
-    specials: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
-    special_types: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+    specials: Parts
+    special_types: Parts
     text_types: tuple[int, int]
 
     @property
@@ -59,12 +62,9 @@ def pair_template(tokeniser: Tokeniser) -> PairTemplate:
     before = slice(0, first[0])
     between = slice(first[-1] + 1, second[0])
     after = slice(second[-1] + 1, None)
-    specials = tuple(ids[before]), tuple(ids[between]), tuple(ids[after])
-    return PairTemplate(
-        specials,
-        (tuple(types[before]), tuple(types[between]), tuple(types[after])),
-        (types[first[0]], types[second[0]]),
-    )
+    specials = (tuple(ids[before]), tuple(ids[between]), tuple(ids[after]))
+    special_types = (tuple(types[before]), tuple(types[between]), tuple(types[after]))
+    return PairTemplate(specials, special_types, (types[first[0]], types[second[0]]))
 
 
 class PairTokeniser:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nearfield.batch.packed import Packed
+from nearfield.batch.sequences import offsets_of
 from nearfield.errors import ModelError
 from nearfield.formats.late_interaction import INLINE
 from nearfield.formats.lora_folder import read_lora
@@ -31,7 +32,6 @@ from nearfield.models.lora.attached import Attached
 from nearfield.models.lora.low_rank import LowRank
 from nearfield.models.trainable import Trainable
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.similarity.offsets import joined_offsets
 from nearfield.types.arrays import Integers
 from nearfield.types.contract import Contract
 
@@ -132,7 +132,8 @@ class TextModel(Trainable):
         """
         if batch.looked_up and self.queries is not None:
             return self.queries(batch)
-        return self.head.forward(self.states(batch, picked=self.head.picked(batch)), batch)
+        states = self.states(batch, picked=self.head.picked(batch))
+        return self.head.forward(states, batch)
 
     def represent(self, batch: Packed) -> Embeddings:
         """The embeddings of the sequences, in the batch's order, of the head's kind; no gradient is
@@ -146,7 +147,7 @@ class TextModel(Trainable):
         a sequence whose states have seen the batch's; no gradient is kept.
         """
         places = np.concatenate(spans)
-        offsets = joined_offsets([np.array([len(span) for span in spans], np.int64)])
+        offsets = offsets_of([len(span) for span in spans])
         own = Packed(batch.ids[places], offsets, np.arange(len(spans)))
         with torch.inference_mode():
             states = self.states(batch)[torch.from_numpy(places).to(self.device)]

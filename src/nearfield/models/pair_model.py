@@ -88,12 +88,14 @@ class PairModel(Trainable):
         states = packed_states(self.backbone, batch, self.device, self.layers, picked)
         segments = Segments(batch)
         if self.tokens is None:
-            return CLASSIFIERS[self.backbone.config.model_type](self.whole, states, segments)[:, 0]
+            classifier = CLASSIFIERS[self.backbone.config.model_type]
+            return classifier(self.whole, states, segments)[:, 0]
         # of the whole vocabulary, the logits of one or two tokens alone
         rows = torch.tensor([id_ for id_ in self.tokens if id_ is not None], device=self.device)
         head = self.whole.get_output_embeddings()
         bias = None if head.bias is None else head.bias[rows]
-        logits = nn.functional.linear(POOLINGS["last"](states, segments), head.weight[rows], bias)
+        last = POOLINGS["last"](states, segments)
+        logits = nn.functional.linear(last, head.weight[rows], bias)
         cap = getattr(self.whole.config, "final_logit_softcapping", None)
         if cap is not None:  # Gemma 2's, before logits are compared
             logits = cap * torch.tanh(logits / cap)
@@ -114,7 +116,8 @@ class PairModel(Trainable):
             parts.append(made.logits[:, 0])
             at.append(torch.from_numpy(items))
         # back into the batch's order
-        return torch.cat(parts)[torch.cat(at).argsort().to(self.device)]
+        order = torch.cat(at).argsort()
+        return torch.cat(parts)[order.to(self.device)]
 
 
 def _yes_and_no(folder: RerankerFolder) -> tuple[int, int]:

@@ -86,9 +86,8 @@ class TwoTower(torch.nn.Module):
 
     def written(self, tokenised: dict[str, Tensor]) -> Tensor:
         """(n, dim) float32, of any length."""
-        given = {name: tensor.to(self.model.device) for name, tensor in tokenised.items()}
         with foreign(self.folder.path, UNFIT), self._adapted(TEXT_TOWER):
-            return _features(self.model.get_text_features(**given))
+            return _features(self.model.get_text_features(**self._moved(tokenised)))
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """The tokens of each text, with special ones, before any is cut."""
@@ -103,9 +102,8 @@ class TwoTower(torch.nn.Module):
 
     def images(self, prepared: dict[str, Tensor]) -> Tensor:
         """(n, dim) float32, of any length."""
-        given = {name: tensor.to(self.model.device) for name, tensor in prepared.items()}
         with foreign(self.folder.path, UNFIT), self._adapted(IMAGE_TOWER):
-            return _features(self.model.get_image_features(**given))
+            return _features(self.model.get_image_features(**self._moved(prepared)))
 
     def weights(self) -> dict[str, Tensor]:
         """The model's, by name, with the adapters merged into them."""
@@ -120,6 +118,10 @@ class TwoTower(torch.nn.Module):
             for name, weight in adapters.merged(own, 0).items():
                 found[prefix + name] = weight
         return found
+
+    def _moved(self, given: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors on the model's device."""
+        return {name: tensor.to(self.model.device) for name, tensor in given.items()}
 
     def _adapted(self, tower: str) -> AbstractContextManager[None]:
         return shared_by_all(self.adapters.get(tower))

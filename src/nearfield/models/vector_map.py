@@ -73,6 +73,7 @@ class VectorMap(nn.Module):
     def __init__(self, config: MapConfig, *, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.config = config
+        # the parameters are those that `shapes` names, by which a file is checked
         if config.kind != "low-rank":
             self.weight = nn.Parameter(torch.eye(config.to_dim, config.from_dim))
             self.bias = nn.Parameter(torch.zeros(config.to_dim))

@@ -61,7 +61,8 @@ def converted(
         "settings": dict(settings),
         "versions": {package: importlib.metadata.version(package) for package in packages},
     }
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    stated = json.dumps(facts, sort_keys=True).encode()
+    digest = hashlib.sha256(stated).hexdigest()[:16]
     name = f"{settings['runtime']}-{settings['precision']}"
     path = home() / FOLDER / f"{name}-{digest}"
 

@@ -79,9 +79,10 @@ class Proof:
 
     def fingerprint(self) -> str:
         """SHA-256 of the texts that int8 is calibrated on, or "built in"."""
-        if self.texts:
-            return hashlib.sha256("\0".join(self.sample(CALIBRATED)).encode()).hexdigest()
-        return "built in"
+        if not self.texts:
+            return "built in"
+        joined = "\0".join(self.sample(CALIBRATED))
+        return hashlib.sha256(joined.encode()).hexdigest()
 
 
 BUILT_IN = Proof()

@@ -99,6 +99,7 @@ def attention(
     if all_seen and not dropout and _flash_takes(query):
         from torch.nn.attention.varlen import varlen_attn
 
+        # how many tokens are seen to the left and to the right; -1 is all of them
         side = -1 if window is None else window - 1
         longest = groups.longest
         at = groups.offsets

@@ -116,6 +116,7 @@ def load_backbone(
             )
         refuse_misfits(whole, report, folder, pooled=task == "sequence-classification", also=also)
     refuse_relative_positions(whole, folder)
+    # one NaN makes all vectors NaN, and training goes on with them
     for name, weight in whole.named_parameters():
         if not torch.isfinite(weight).all():
             raise ModelError(
@@ -130,6 +131,7 @@ def load_backbone(
             f"{config.model_type} looks both ways where texts are padded; wanted false, or no "
             "is_causal"
         )
+    # padding is masked, so that any id will do where the config names none (or -1)
     fill = getattr(config, "pad_token_id", None) or 0
     return Backbone(
         base,

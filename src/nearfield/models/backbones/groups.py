@@ -23,7 +23,8 @@ class Groups:
         self.seen = batch.seen
         self.longest = int(batch.lengths.max(initial=0))
         # sequences without a token lie at the end
-        self._offsets = batch.offsets[: int((batch.lengths > 0).sum()) + 1]
+        filled = int((batch.lengths > 0).sum())
+        self._offsets = batch.offsets[: filled + 1]
         self._device = device
         self._kept: dict[tuple[object, ...], Tensor] = {}
 
@@ -32,9 +33,11 @@ class Groups:
         """(n + 1,) int32 on the device: where each sequence that has a token begins, and the last
         one's end.
         """
-        return self.once(
-            ("offsets",), lambda: torch.from_numpy(self._offsets).to(self._device, torch.int32)
-        )
+
+        def make() -> Tensor:
+            return torch.from_numpy(self._offsets).to(self._device, torch.int32)
+
+        return self.once(("offsets",), make)
 
     def near(self, length: int, window: int, *, causal: bool) -> Tensor:
         """(length, length) bool, True where token i may look at token j: less than `window` apart,

@@ -178,4 +178,5 @@ def long_rope(config: Any) -> bool:
 def _ropes(config: Any) -> list[dict[str, Any]]:
     """The rotary settings of a config: one for all layers, or one for each type of layer."""
     stated = getattr(config, "rope_parameters", None) or {}
-    return [stated, *(part for part in stated.values() if isinstance(part, dict))]
+    by_type = [part for part in stated.values() if isinstance(part, dict)]
+    return [stated, *by_type]

@@ -33,8 +33,9 @@ MATRICES = {
 }
 """The kernels' matrices of a layer, and the linear layers that each holds, one below the other."""
 NORMS = ("attended", "finished")
-# factors of the digest of a weight
-_ODD = np.random.default_rng(0).integers(2**63, size=1024).astype(np.uint64) * 2 + 1
+# Factors of the digest of a weight: odd, so that modulo 2^64 a product loses nothing.
+_DRAWN = np.random.default_rng(0).integers(2**63, size=1024)
+_ODD = _DRAWN.astype(np.uint64) * 2 + 1
 
 
 class LayerWeights:
@@ -73,8 +74,8 @@ class LayerWeights:
         for name, matrix in self._matrices.items():
             matrix.fill(*self._arrays(name))
         for name in NORMS:  # copies, as a matrix that is laid out is one
-            weight = _array(self._modules[name].weight).copy()
-            self._norms[name] = (weight, _array(self._modules[name].bias).copy())
+            norm = self._modules[name]
+            self._norms[name] = (_array(norm.weight).copy(), _array(norm.bias).copy())
 
     def refresh_turned(self) -> None:
         """The same of the weights turned round. Raises RuntimeError where they are others than
@@ -121,7 +122,8 @@ class LayerWeights:
         """Views of the gradients in `total`: (size,), one for each of `weights`."""
         found: list[Tensor] = []
         # the same order as _places; rows and columns that only pad are cut off
-        parts = iter(torch.split(total, [count for _, _, count in self._places()]))
+        counts = [count for _, _, count in self._places()]
+        parts = iter(torch.split(total, counts))
         for names in MATRICES.values():
             shapes = [self._modules[name].weight.shape for name in names]
             rows = sum(shape[0] for shape in shapes)
@@ -143,7 +145,8 @@ class LayerWeights:
         padded = self._kernels.padded
         for name, parts in MATRICES.items():
             rows = sum(len(self._modules[part].weight) for part in parts)
-            yield name, "weight", rows * padded(self._modules[parts[0]].weight.shape[1])
+            columns = self._modules[parts[0]].weight.shape[1]
+            yield name, "weight", rows * padded(columns)
             yield name, "bias", padded(rows)
         for name in NORMS:
             for kind in ("weight", "bias"):

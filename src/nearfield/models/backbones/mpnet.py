@@ -32,8 +32,10 @@ def mpnet_states(backbone: Any, ids: Tensor, positions: Tensor, groups: Groups) 
         query = own.q(states[0]).unflatten(-1, heads)
         key = own.k(states[0]).unflatten(-1, heads)
         value = own.v(states[0]).unflatten(-1, heads)
-        mixed = _attention(query, key, value, bias, groups, own.dropout.p if own.training else 0.0)
-        states = block.LayerNorm(block.dropout(own.o(mixed.flatten(1))[None]) + states)
+        dropout = own.dropout.p if own.training else 0.0
+        mixed = _attention(query, key, value, bias, groups, dropout)
+        out = own.o(mixed.flatten(1))[None]
+        states = block.LayerNorm(block.dropout(out) + states)
         states = layer.output(layer.intermediate(states), states)
     return states
 

@@ -172,7 +172,8 @@ class NativeLayers:
         count = min(len(units), self.threads + 1)
         sums = [Sum(made.distances) for _ in range(count)]
         groups = [list(units[at::count]) for at in range(count)]
-        on_threads(self.threads, Turns(way.unit, sums, groups).run, range(self.threads))
+        turns = Turns(way.unit, sums, groups)
+        on_threads(self.threads, turns.run, range(self.threads))
         rooms = [total.room for total in sums if total.room is not None]
         by_layer = torch.split(torch.from_numpy(self._summed(rooms)), way.sizes)
         self.rooms.give_back(*rooms)
@@ -210,7 +211,8 @@ class NativeLayers:
         inner = self._facts["intermediate"]
         # two operations per token and weight of four matrices hidden x hidden and two hidden x
         # inner; those of attention count double
-        work = lengths * (8.0 * hidden**2 + 4.0 * hidden * inner) + 8.0 * lengths**2 * hidden
+        of_token = 8.0 * hidden**2 + 4.0 * hidden * inner
+        work = lengths * of_token + 8.0 * lengths**2 * hidden
         ends = np.cumsum(work)
         count = 1
         if self.threads > 1:

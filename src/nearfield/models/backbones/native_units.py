@@ -41,9 +41,10 @@ class Rooms:
         many, or new ones.
         """
         with self._lock:
-            fitting = [at for at, room in enumerate(self._free) if size <= len(room) <= 2 * size]
+            sizes = [len(room) for room in self._free]
+            fitting = [at for at, has in enumerate(sizes) if size <= has <= 2 * size]
             if fitting:
-                return self._free.pop(min(fitting, key=lambda at: len(self._free[at])))
+                return self._free.pop(min(fitting, key=sizes.__getitem__))
         # an eighth more than asked for: the next step may need a little more
         return aligned(size + size // 8)
 

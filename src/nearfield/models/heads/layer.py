@@ -166,7 +166,7 @@ def _stored(folder: Path) -> dict[str, Floats]:
     """The weights in a module's folder, by name. Raises ModelError where there are none or they are
     damaged.
     """
-    if (folder / "model.safetensors").exists():
+    if (folder / "model.safetensors").exists():  # which counts where both are there
         stored = Weights(folder)
         return {name: stored.float32(name) for name in stored.names()}
     if (folder / "pytorch_model.bin").exists():

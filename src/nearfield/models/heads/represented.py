@@ -97,6 +97,7 @@ class FusedItems(Represented):
 
     def scores(self, documents: FusedItems) -> Tensor:
         """The fused score, as that of `Fused`."""
+        # parts without a weight count for nothing
         fused: Any = 0
         for name, own in self.scores_by_part(documents).items():
             fused = fused + self.fusion.get(name, 0.0) * own

@@ -152,11 +152,13 @@ class _GreatestLogits(torch.autograd.Function):
             start = offsets[first]
             logits = torch.addmm(bias, hidden[start : offsets[last]], weight.T)
             for at in range(first, last):
-                if offsets[at] < offsets[at + 1]:
-                    best = logits[offsets[at] - start : offsets[at + 1] - start].max(0)
+                begin = offsets[at] - start
+                end = offsets[at + 1] - start
+                if begin < end:
+                    best = logits[begin:end].max(0)
                     greatest[at] = best.values
                     if token is not None:  # by its place in the block
-                        token[at] = best.indices + (offsets[at] - start)
+                        token[at] = best.indices + begin
         # the logits themselves would take tokens x terms; they are never kept
         ctx.offsets = offsets
         ctx.save_for_backward(hidden, weight, token)

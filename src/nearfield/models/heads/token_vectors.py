@@ -36,9 +36,9 @@ class TokenVectors(Head[Any]):
 
     @classmethod
     def open(cls, given: Given) -> TokenVectors:
-        folder = given.folder
-        layer = Layer.of(*read_token_head(folder.path / TOKEN_HEADS[cls.kind], given.hidden))
-        return cls(folder.contract, layer)
+        file = given.folder.path / TOKEN_HEADS[cls.kind]
+        layer = Layer.of(*read_token_head(file, given.hidden))
+        return cls(given.folder.contract, layer)
 
     @property
     def layers(self) -> Mapping[str, Layer]:

@@ -49,6 +49,7 @@ class FirstToken(CLIPEncoderLayer):  # type: ignore[no-untyped-call]
             heads(attention.v_proj(normed)),
             scale=attention.scale,
         )
-        first = hidden_states[:, :1] + attention.out_proj(read.transpose(1, 2).flatten(2))
+        out = attention.out_proj(read.transpose(1, 2).flatten(2))
+        first = hidden_states[:, :1] + out
         made: Tensor = first + self.mlp(self.layer_norm2(first))
         return made

@@ -29,7 +29,8 @@ class EfficientNetLite(Network):
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.stem = Convolution(weights, "_conv_stem", "_bn0", stride=2)
-        blocks = sorted({int(name.split(".")[1]) for name in weights if name.startswith("_blocks")})
+        inner = [name for name in weights if name.startswith("_blocks")]  # "_blocks.0._bn0.bias"
+        blocks = sorted({int(name.split(".")[1]) for name in inner})
         self.blocks = nn.ModuleList()
         stage = -1
         before = 0

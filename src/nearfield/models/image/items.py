@@ -45,6 +45,7 @@ class Prepared:
     @property
     def ids(self) -> Integers:
         """As many as there are tokens, or what is as much work."""
+        # their number alone is looked at, where batches are cut and speeds are said
         return np.zeros(self.given[self.argument].numel() // self.numbers, np.int64)
 
     def parts(self) -> list[Self]:

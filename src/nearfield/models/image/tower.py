@@ -34,7 +34,7 @@ class ImageTower(torch.nn.Module):
         with foreign(folder.path, UNFIT):
             self.processor: Any = image_processor(folder.path, folder.processor)
             self.network: Network = NETWORKS[folder.layout](folder)
-        self.network.eval().requires_grad_(False)
+        self.network.eval().requires_grad_(False)  # until training says which weights learn
 
     def prepared(self, images: Sequence[Image]) -> dict[str, Tensor]:
         """What `images` takes: pixels (n, 3, height, width)."""

@@ -77,7 +77,8 @@ class Attached:
         changed = dict(weights)
         for name, pair in self.adapters[number].pairs.items():
             key = f"{name}.weight"
-            changed[key] = weights[key] + pair.delta(self.model.get_submodule(name)).detach()
+            delta = pair.delta(self.model.get_submodule(name))
+            changed[key] = weights[key] + delta.detach()
         return changed
 
     def _hook(self, name: str) -> Any:

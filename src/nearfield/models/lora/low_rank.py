@@ -109,7 +109,8 @@ class LowRank:
         pairs = {}
         for name in target_layers(model, targets):
             fan_out, fan_in = _fans(model.get_submodule(name))
-            down = (torch.rand(rank, fan_in, generator=generator) * 2 - 1) / math.sqrt(fan_in)
+            drawn = torch.rand(rank, fan_in, generator=generator)  # from 0 to 1
+            down = (drawn * 2 - 1) / math.sqrt(fan_in)
             pairs[name] = Pair(
                 nn.Parameter(down.to(device)),
                 nn.Parameter(torch.zeros(fan_out, rank, device=device)),

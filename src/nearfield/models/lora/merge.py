@@ -69,6 +69,7 @@ def merge_adapter(
         keep_trained_on([start, path], whole)
         model = TextModel.open(whole)
         adapter = LowRank.open(folder, model.whole)
+        # whole weights stand in place of the base's; the others are added when the model is saved
         for name, weight in adapter.weights.items():
             model.whole.get_parameter(name).data.copy_(weight)
         model.adapters = Attached(model.whole, [adapter], shared=0)

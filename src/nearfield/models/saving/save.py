@@ -41,6 +41,7 @@ def save_encoder(
     contract = replace(
         model.contract, name=name, matryoshka_dims=matryoshka_dims or model.contract.matryoshka_dims
     )
+    # a static model's head is a dense one, and its folder is of two other libraries
     layout = "static" if model.folder.static else model.head.layout
     with staged_folder(path) as stage:
         WRITERS[layout](model, contract, stage)
@@ -100,6 +101,7 @@ def write_parts(model: TextModel, stage: Path) -> None:
 
 def _save_adapters(model: TextModel, stage: Path) -> dict[str, Any]:
     """Write the adapters of roles into their folders, and give what nearfield.json says of them."""
+    # a shared one is merged into the weights
     if model.adapters is None or model.adapters.shared != NONE:
         return {}
     source = model.folder

@@ -36,6 +36,7 @@ def write_late(model: TextModel, contract: Contract, stage: Path) -> None:
     late = head.settings
     projections = head.projections
     copy_tokeniser(source.transformer, stage)
+    # one that keeps the markers whole, which other tools would cut into pieces
     if late.markers:
         tokeniser = Tokeniser.open(
             source.transformer, max_tokens=contract.max_tokens, markers=late.markers

@@ -22,6 +22,7 @@ def save_towers(model: TrainableTowers, path: str | Path, logits: Logits) -> Non
     weights = tower.weights() | {"logit_scale": torch.tensor(math.log(logits.scale))}
     if tower.has_bias:
         weights["logit_bias"] = torch.tensor(logits.bias)
+    # temperature and bias are of shape () in some models and (1,) in others
     shapes = tower.model.state_dict()
     weights = {name: weight.reshape(shapes[name].shape) for name, weight in weights.items()}
     with staged_folder(path) as stage:

@@ -19,7 +19,8 @@ def token_counts(
     """(size,) how often the texts have each token."""
     counts = np.zeros(size, np.int64)
     for start in range(0, len(texts), CHUNK):
-        counts += np.bincount(tokeniser.tokenise(texts[start : start + CHUNK]).ids, minlength=size)
+        tokens = tokeniser.tokenise(texts[start : start + CHUNK])
+        counts += np.bincount(tokens.ids, minlength=size)
         progress(min(start + CHUNK, len(texts)), len(texts))
     return counts
 

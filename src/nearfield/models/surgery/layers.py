@@ -50,6 +50,7 @@ def keep_layers(model: TextModel, keep: Sequence[int]) -> None:
             f"layers {got} are to be kept; wanted some of 0 to {len(layers) - 1}, "
             "each once and in order"
         )
+    # transformers makes the layer at each place as the architecture has it there
     for new, old in enumerate(keep):
         _check_fits(layers[old], layers[new], old, new)
     holder, attribute = place

@@ -24,6 +24,7 @@ def linear(models: Sequence[Mapping[str, Tensor]], shares: Sequence[float]) -> d
         )
     merged = {}
     for name, weight in models[0].items():
+        # in float64, as models that were tuned from one differ in the last digits of float32
         total = torch.zeros(weight.shape, dtype=torch.float64, device=weight.device)
         for share, model in zip(shares, models, strict=True):
             total += share * model[name].double()

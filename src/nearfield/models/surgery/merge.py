@@ -54,15 +54,18 @@ def merge(
     if how == "slerp":
         merged = slerp(read[0], read[1], factors[0])
     elif start:
-        # base + sum_i factor_i (model_i - base): Ilharco et al. 2023 (arXiv 2212.04089)
-        merged = linear([_weights(start[0]), *read], [1 - sum(factors), *factors])
+        # base + sum_i factor_i (model_i - base): Ilharco et al. 2023 (arXiv 2212.04089), which is a
+        # linear merge in which the base has what the factors leave of 1
+        shares = [1 - sum(factors), *factors]
+        merged = linear([_weights(start[0]), *read], shares)
     else:
         merged = linear(read, factors)
     into = first.parameters()
     with torch.no_grad():
-        for name, weight in merged.items():
-            into[name].copy_(weight)
+        for key, weight in merged.items():
+            into[key].copy_(weight)
     names = [model.contract.name for model in opened]
+    name = "+".join(dict.fromkeys(names))
     about = {
         "how": how,
         "models": names,
@@ -70,7 +73,7 @@ def merge(
         "base": start[0].contract.name if start else None,
     }
     folders = [model.folder.path for model in opened[1:]]
-    return write_made(first, to, name="+".join(dict.fromkeys(names)), about=about, others=folders)
+    return write_made(first, to, name=name, about=about, others=folders)
 
 
 def _factors(

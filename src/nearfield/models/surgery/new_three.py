@@ -43,5 +43,6 @@ def write_three(
     directions = principal_layer(states_in_company(model, progress), dim)
     vectors = TokenVectors(model.contract, directions)
     model.head = ThreeHeads(dense, weights, vectors, weights=FUSION)
+    # all else that the contract says holds for the dense vectors, which stay
     model.contract = replace(model.contract, kind=ThreeHeads.kind)
     save_encoder(model, stage, name=name)

@@ -64,7 +64,7 @@ def _round_files(folder: Path, dtype: str) -> None:
     """
     for file in sorted(folder.rglob("*.safetensors")):
         tensors = load_file(file)
-        if dtype == "int8":
+        if dtype == "int8":  # of a static model, which has this file alone
             write_tensors(file, _in_steps(tensors["embeddings"]))
             continue
         for name, weight in tensors.items():

@@ -65,7 +65,7 @@ def sif(
     counts = token_counts(tokeniser, texts, len(table), progress=progress)
     weighted = inverse_frequency(counts, a)[:, None] * table
     if components:
-        common = common_components(tokeniser, texts, weighted, components)
+        common = common_components(tokeniser, texts, weighted, components)  # (dim, components)
         weighted = weighted - (weighted @ common) @ common.T
     with torch.no_grad():
         opened.backbone.embeddings.copy_(torch.from_numpy(weighted))

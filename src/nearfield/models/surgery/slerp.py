@@ -40,6 +40,8 @@ def _arc(x: Tensor, y: Tensor, ratio: float) -> Tensor:
     sine = torch.sin(angle)
     if sine < NEAR:
         return torch.lerp(x, y, ratio)
-    direction = (torch.sin((1 - ratio) * angle) * a + torch.sin(ratio * angle) * b) / sine
+    first = torch.sin((1 - ratio) * angle)
+    second = torch.sin(ratio * angle)
+    direction = (first * a + second * b) / sine
     arc: Tensor = direction * torch.lerp(lengths[0], lengths[1], ratio)
     return arc

@@ -58,6 +58,7 @@ def trim(
             "change every vector"
         )
     tokeniser = tokeniser_of(opened.folder)
+    # uncut: a token counts as used wherever in a text it stands
     facts: Facts = json.loads(tokeniser.json()) | {"truncation": None, "padding": None}
     whole = Tokenizer.from_str(json.dumps(facts))
     prompts = ["", *dict.fromkeys(filter(None, opened.contract.prompts.values()))]
@@ -114,8 +115,9 @@ def _check_same(
 ) -> None:
     for start in range(0, len(texts), _CHUNK):
         some = texts[start : start + _CHUNK]
-        pairs = zip(_encoded(whole, some, prompts), _encoded(left, some, prompts), strict=True)
-        for at, (before, after) in enumerate(pairs):
+        ours = _encoded(whole, some, prompts)
+        theirs = _encoded(left, some, prompts)
+        for at, (before, after) in enumerate(zip(ours, theirs, strict=True)):
             if before != [kept[id_] for id_ in after]:
                 text = some[at % len(some)]
                 raise ModelError(

@@ -107,8 +107,9 @@ def _steps(model: Facts, ids: Mapping[str, int], kept: Collection[int]) -> set[i
     made_of: dict[int, set[int]] = {}
     for pair in model["merges"]:
         made = ids.get(_joined(model, pair))
-        if made is not None:
-            made_of.setdefault(made, set()).update(ids[part] for part in _pair(pair))
+        if made is not None:  # several merges may make one token
+            first, second = _pair(pair)
+            made_of.setdefault(made, set()).update({ids[first], ids[second]})
     found: set[int] = set()
     ahead = list(kept)
     while ahead:

@@ -10,6 +10,7 @@ from nearfield.data.collection import Collection, Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.remembering import Remembering
 from nearfield.errors import InputError
+from nearfield.evaluate.analysis import choose as choosing
 from nearfield.evaluate.analysis.choose import PARTS, choose, sampled
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.decide import decide
@@ -104,6 +105,21 @@ def test_it_ends_at_the_grids_choice_at_two_fifths_of_its_work(bags, many, grid,
     assert len(found.rounds[1].kept) <= 2
     assert np.mean(list(found.shares.values())) <= 0.4
     assert found.shares[take.name.split()[0]] == pytest.approx(1)
+
+
+def test_a_larger_collection_is_never_read_whole(bags, many, grid, monkeypatch) -> None:
+    """Two fifths of the documents, and all queries, by their characters."""
+    monkeypatch.setattr(choosing, "SMALL", 500)
+    found = choose(bags, many, options=SMALL)
+    best, take = decide(grid).best, found.comparison.decision.take
+    tests = {pair.b: pair.p_holm for pair in grid.pairs if pair.a == best.name}
+    assert tests.get(take.name, 1.0) >= 0.05
+    assert found.comparison.documents == 400
+    whole, asked = 1000 * 12, 100 * 6
+    most = (0.4 * whole + asked) / (whole + asked)
+    assert max(found.shares.values()) == pytest.approx(most, abs=0.01)
+    assert np.mean(list(found.shares.values())) <= 0.4
+    assert "read 400 of 1,000 documents" in str(found)
 
 
 def test_a_part_holds_its_queries_documents_and_is_in_the_next_ones(split: Split) -> None:

@@ -45,9 +45,10 @@ def choose(
     """Choose a model, dim and storage type for retrieval on your data, without encoding all of it
     with every model.
 
-    All models are compared on a part of the documents, the better half of them on a larger one, and
-    the best two on all, each text encoded once. It ends in what to take, under --max-ms,
-    --max-bytes and --max-price where they are given, why, how sure that is, and the runner-up.
+    All models are compared on a twentieth of the documents, the better half of them on a fifth, and
+    the best two on two fifths (on all of no more than 2,000), each text encoded once. It ends in
+    what to take, under --max-ms, --max-bytes and --max-price where they are given, why, how sure
+    that is, and the runner-up.
 
     Examples:
 

@@ -28,9 +28,13 @@ from nearfield.types.numbers import count, estimated, interval, p_value, plural,
 from nearfield.types.progress import Bars, no_bars
 from nearfield.types.ranking import Ranking
 
-PARTS = (0.05, 0.2, 1.0)
-"""The share of the documents that each round reads: with six models of one speed that halve twice,
-39 % of what reading everything takes.
+PARTS = (0.05, 0.2, 0.4)
+"""The share of the documents that each round reads, so that no choice takes more than two fifths of
+what encoding all documents with every model does, however dear the best models are.
+"""
+SMALL = 2_000
+"""A collection up to this size is read whole in the last round: encoding it costs little, and a
+part of it would have few queries.
 """
 LEAST = 30  # queries of a round, or all
 GRID = Options(dims=(1.0, 0.5, 0.25), storages=("float32", "int8", "binary"))
@@ -52,11 +56,11 @@ def choose(
 
     Successive halving (Jamieson and Talwalkar 2016): every model is compared on a twentieth of the
     documents; the better half of the models, without those that are told apart from the best, on a
-    fifth; and the better half of these, two at least, on all. A part holds the relevant documents
-    of randomly chosen queries, documents that BM25 finds for these queries, and random ones, so
-    that its figures are higher than those of the whole. No text is encoded twice by a model. BM25
-    takes part in each round unless `options.bm25` is False. Raises InputError for fewer than two
-    models, and as `compare` and `check_limits` do.
+    fifth; and the better half of these, two at least, on two fifths, or on all of no more than
+    2,000. A part holds the relevant documents of randomly chosen queries, documents that BM25 finds
+    for these queries, and random ones, so that its figures are higher than those of the whole. No
+    text is encoded twice by a model. BM25 takes part in each round unless `options.bm25` is False.
+    Raises InputError for fewer than two models, and as `compare` and `check_limits` do.
     """
     check_limits(limits)
     split = _split(models, data, options)
@@ -101,27 +105,27 @@ def _documents(split: Split) -> int:
 
 
 def _parts(split: Split, seed: int) -> Iterator[Split]:
-    """What each round compares on; the whole alone where it is so small that its parts are it."""
+    """What each round compares on; the whole alone where its parts would be no smaller."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(split.query_ids)).tolist()
     fill = rng.permutation(_documents(split)).tolist()
     found = bm25_system(split).ranking
+    parts = [sampled(split, share, order, fill, found) for share in PARTS]
+    if _documents(split) <= SMALL:
+        parts[-1] = split
     before = 0
-    for share in PARTS:
-        if share == 1:
-            yield split
-            continue
-        part = sampled(split, share, order, fill, found)
+    for part in parts:
         # of a small collection the next part may be no larger
-        if before < _documents(part) < _documents(split):
+        if _documents(part) > before:
             yield part
-        before = _documents(part)
+            before = _documents(part)
 
 
 def sampled(
     split: Split, share: float, order: Sequence[int], fill: Sequence[int], found: Ranking
 ) -> Split:
-    """About `share` of the split's documents and the queries that these are enough for.
+    """About `share` of the split's documents and the queries that these are enough for, or all of
+    it where those would be all documents.
 
     Queries come in `order` until their relevant documents are half of the part, 30 of them at
     least; then the documents that `found` has for these queries, the best of each first; then
@@ -139,6 +143,8 @@ def sampled(
         queries.append(int(row))
         chosen.update(dict.fromkeys(places[places >= 0].tolist()))
     size = max(size, 2 * len(chosen))
+    if size >= _documents(split):
+        return split
     candidates = [*found.documents[queries].T.ravel().tolist(), *fill]
     for document in candidates:
         if len(chosen) >= size:
@@ -191,6 +197,10 @@ def _chosen(
     compared = f"{plural(len(encoders), 'model')} compared in {plural(len(rounds), 'round')}"
     read = f"{count(100 * work)} % of the time of encoding everything with every model"
     words += (f"{compared}, in {read}.",)
+    documents = _documents(split)
+    if table.documents < documents:
+        part = f"The last round read {count(table.documents)} of {plural(documents, 'document')}"
+        words += (f"{part}: on all of them figures are lower, and a search takes longer.",)
     return Chosen(tuple(rounds), table, runner_up, words, shares, work, licences)
 
 

@@ -119,7 +119,7 @@ def test_a_larger_collection_is_never_read_whole(bags, many, grid, monkeypatch) 
     most = (0.4 * whole + asked) / (whole + asked)
     assert max(found.shares.values()) == pytest.approx(most, abs=0.01)
     assert np.mean(list(found.shares.values())) <= 0.4
-    assert "read 400 of 1,000 documents" in str(found)
+    assert "the last on 400 of 1,000 documents" in str(found)
 
 
 def test_a_part_holds_its_queries_documents_and_is_in_the_next_ones(split: Split) -> None:

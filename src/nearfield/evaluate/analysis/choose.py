@@ -65,7 +65,7 @@ def choose(
     check_limits(limits)
     split = _split(models, data, options)
     lexical = [model for model in models if isinstance(model, str) and model in LEXICAL]
-    named = [model for model in models if not (isinstance(model, str) and model in LEXICAL)]
+    named = [model for model in models if model not in lexical]
     if len(models) < 2:
         raise InputError(f"there is nothing to choose from {len(models)} model; wanted two")
     opened = open_encoders(named, split.collection.document_texts, options)
@@ -140,7 +140,7 @@ def sampled(
         places = split.collection.document_positions(relevant)
         if len(queries) >= LEAST and len(chosen) + len(places) > size / 2:
             break
-        queries.append(int(row))
+        queries.append(row)
         chosen.update(dict.fromkeys(places[places >= 0].tolist()))
     size = max(size, 2 * len(chosen))
     if size >= _documents(split):
@@ -188,19 +188,14 @@ def _chosen(
     texts = (*split.collection.document_texts, *split.query_texts)
     whole = sum(map(len, dict.fromkeys(texts)))
     shares = {name: each.characters / max(1, whole) for name, each in encoders.items()}
-    everything = sum(
-        each.seconds / max(shares[name], 1e-9) for name, each in encoders.items() if shares[name]
-    )
+    everything = sum(each.seconds / shares[name] for name, each in encoders.items() if shares[name])
     work = sum(each.seconds for each in encoders.values()) / max(everything, 1e-9)
     licences = {name: each.contract.terms.licence or "" for name, each in encoders.items()}
     words = (*table.decision.words, *_runner_up_in_words(table, rounds, model, runner_up))
     compared = f"{plural(len(encoders), 'model')} compared in {plural(len(rounds), 'round')}"
+    last = f"the last on {count(table.documents)} of {plural(_documents(split), 'document')}"
     read = f"{count(100 * work)} % of the time of encoding everything with every model"
-    words += (f"{compared}, in {read}.",)
-    documents = _documents(split)
-    if table.documents < documents:
-        part = f"The last round read {count(table.documents)} of {plural(documents, 'document')}"
-        words += (f"{part}: on all of them figures are lower, and a search takes longer.",)
+    words += (f"{compared}, {last}, in {read}.",)
     return Chosen(tuple(rounds), table, runner_up, words, shares, work, licences)
 
 

@@ -64,7 +64,7 @@ def choose(
     """
     check_limits(limits)
     split = _split(models, data, options)
-    lexical = [model for model in models if isinstance(model, str) and model in LEXICAL]
+    lexical = [model for model in models if model in LEXICAL]
     named = [model for model in models if model not in lexical]
     if len(models) < 2:
         raise InputError(f"there is nothing to choose from {len(models)} model; wanted two")

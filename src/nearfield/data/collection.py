@@ -117,7 +117,7 @@ class Collection:
     def __post_init__(self) -> None:
         for what, schema in TABLES.items():
             table = conform(getattr(self, what), schema, what=f"{self.name}: {what}")
-            object.__setattr__(self, what, table)
+            object.__setattr__(self, what, table)  # frozen, but for itself
         self._check_ids("document", self.documents["id"])
         self._check_ids("query", self.queries["id"])
         if self.judgements["relevance"].null_count:
@@ -200,6 +200,7 @@ class Collection:
                 known = f"it has {', '.join(self.splits)}.{nearest(name, self.splits)}"
             raise CollectionError(f"{self.name} has no split {name!r}; {known}")
         judged = _relevance(own)
+        # in the collection's order of queries, not in that of the judgements
         texts = {}
         for key, text in zip(self.query_ids, self.query_texts, strict=True):
             if key in judged:

@@ -115,6 +115,7 @@ def keep_split(given: Collection, cut: Collection, how: str) -> Collection:
     """
     made = KeptSplit.of(given, cut, how)
     path = _place(made.fingerprint)
+    # of data with all splits of its own none is looked for again
     if _lacks_splits(given) and not path.exists():
         with contextlib.suppress(StorageError):
             made.save(path)

@@ -119,7 +119,7 @@ def recognise(given: object, options: DataOptions | None = None) -> Source:
     if options is None:
         options = stated(given)
     found = _source(given, options)
-    # what was said of columns must not go unheard
+    # options that nothing reads would be taken for obeyed
     if options.given() and not (found.tables_read() or found.read_as):
         names = ", ".join(f"--{name}" for name in options.given())
         raise InputError(f"is not a table, and {names} say how one is read", path=found.place)
@@ -133,6 +133,7 @@ def _source(given: object, options: DataOptions) -> Source:
         return WholeCollection(given, EMBEDDED[given])
     if isinstance(given, Path) or (isinstance(given, str) and not given.startswith(SCHEME)):
         given = _existing(Path(given))
+    # the table's order matters: a folder may be of several kinds, and is of the first
     kinds = [SOURCES[name] for name in SOURCES]
     for kind in kinds:
         found = kind.recognise(given, options)
@@ -151,7 +152,7 @@ def _source(given: object, options: DataOptions) -> Source:
 def _existing(path: Path) -> Path:
     """The path of a file or folder. Raises InputError where it is not there, or is neither."""
     with reading(path):
-        recover(path)
+        recover(path)  # a folder that a killed process took away to replace it
         there = path.exists()
     if not there:
         raise InputError(

@@ -36,6 +36,7 @@ class TableWriter:
 
     def add(self, row: tuple[Any, ...], size: int) -> None:
         """Add a row, in the schema's order of columns; `size` is about how many bytes it takes."""
+        # rows wait as Python objects: by their number and by their size, so that memory is bounded
         self._rows.append(row)
         self._bytes += size
         if self._bytes >= _BATCH_BYTES or len(self._rows) >= ROWS:

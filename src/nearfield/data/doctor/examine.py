@@ -45,6 +45,7 @@ def examine(
             findings.append(Finding(name, **facts))
     progress(len(checks), len(checks), "")
     order = (ERROR, WARNING, NOTE)
+    # sorting keeps the table's order among findings of one severity
     return Findings(sorted(findings, key=lambda finding: order.index(finding.severity)))
 
 

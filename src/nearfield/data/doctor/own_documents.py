@@ -60,6 +60,7 @@ def queries_among_documents(subject: Subject) -> Found | None:
     """
     keys = digests(map(normalised, subject.queries))
     texts = subject.document_keys
+    # of the texts that any query has, the documents with that text
     alike = defaultdict(list)
     for document in np.flatnonzero(np.isin(texts, keys)).tolist():
         alike[int(texts[document])].append(document)
@@ -89,6 +90,7 @@ def _own(subject: Subject) -> Positions:
     where it is judged relevant.
     """
     own = positions(subject.collection.queries["id"], subject.collection.documents["id"])
+    # an answer is not the query itself: then the two were only numbered alike
     query = subject.judged.positive_query
     own[query[own[query] == subject.judged.positive_document]] = -1
     return own

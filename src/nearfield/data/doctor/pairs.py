@@ -80,6 +80,7 @@ def repeated_positives(subject: Subject) -> Found | None:
     """
     if subject.pairs.scored:
         return None
+    # a row that is there twice is another check's
     distinct = np.unique(first_of_each(_row_keys(subject)))
     first = distinct[first_of_each(subject.document_keys[distinct])]
     again = np.flatnonzero(first != distinct)

@@ -17,6 +17,7 @@ from nearfield.data.record import MISSING
 from nearfield.types.arrays import Mask
 from nearfield.types.finding import ERROR, WARNING
 
+# quotes within the brackets: what stands in brackets alone may be a text
 _LIST = r"(?s)^\s*\[\s*(?:'.*'|\".*\")\s*\]\s*$"
 
 
@@ -78,13 +79,14 @@ def _marked(
 
 
 def _found(severity: str, subject: Subject, marked: tuple[Mask, Mask, Mask]) -> Found | None:
-    query, document, negative = (np.flatnonzero(part) for part in marked)
-    count = len(query) + len(document) + len(negative)
+    queries, documents, negatives = marked
+    count = int(queries.sum() + documents.sum() + negatives.sum())
     if not count:
         return None
-    example = f"{len(negative):,} of the negatives"
-    if len(query):
-        example = subject.show_query(int(query[0]))
-    elif len(document):
-        example = subject.show_document(int(document[0]))
+    if queries.any():
+        example = subject.show_query(int(queries.argmax()))  # the first one
+    elif documents.any():
+        example = subject.show_document(int(documents.argmax()))
+    else:
+        example = f"{count:,} of the negatives"
     return Found(severity, count, sum(map(len, marked)), example)

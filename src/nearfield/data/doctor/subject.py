@@ -170,6 +170,7 @@ class Subject:
     def judged(self) -> Judged:
         """All judgements, with ids turned into positions."""
         if isinstance(self.data, Pairs):
+            # row i judges query i to document i, all in one split without a name
             rows = np.arange(len(self.queries))
             return Judged(rows, rows, np.ones_like(rows), np.zeros_like(rows), ("",))
         table = self.data.judgements
@@ -213,10 +214,13 @@ class Subject:
 
 def _named(key: str, text: str) -> str:
     """An id as its source has it; in the place of one that nearfield made the text."""
-    return shorten(text) if _MADE.fullmatch(key) else repr(key)
+    if _MADE.fullmatch(key):
+        return shorten(text)
+    return repr(key)
 
 
 def _shown(name: str, text: str) -> str:
+    """The name and the text, which may be what the name ends with."""
     return name if name.endswith(text) else f"{name} {text}"
 
 
@@ -232,6 +236,7 @@ def first_of_each(keys: Hashes) -> Positions:
     """For each row, the first row with the same key: (n,) int64; equal to the row itself where it
     is the first.
     """
+    # `first` is where each distinct key stands first, `group` which of them each row has
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     return np.asarray(first[group], dtype=np.int64)
 

@@ -57,6 +57,7 @@ class ArrowFile(RowFile):
         for path in self.files():
             try:
                 with reading(path), open_regular(path) as file:
+                    # what `datasets` saves are streams, which do not begin so
                     if file.peek(6)[:6] == b"ARROW1":
                         whole = pa.ipc.open_file(file)
                         yield from map(whole.get_batch, range(whole.num_record_batches))

@@ -58,8 +58,9 @@ class Json(RowFile):
         try:
             value = json.loads(decode(raw, self.path), object_pairs_hook=_once)
         except json.JSONDecodeError as error:
-            lines = raw[:_START].count(b"\n{")
-            advice = "; it looks like JSON lines: call it .jsonl" if lines else ""
+            advice = ""
+            if b"\n{" in raw[:_START]:  # objects without commas between
+                advice = "; it looks like JSON lines: call it .jsonl"
             raise InputError(
                 f"is not JSON: {error.msg} at column {error.colno}{advice}",
                 path=self.path,

@@ -18,7 +18,7 @@ _ENDLESS = 1 << 30  # bytes of a line that are read on to its end
 LIMIT = 8 << 20
 
 _MAGIC = 16  # bytes at a file's start that tell its kind
-# what files that are not text begin with, and what is said of them
+# how files that are not text begin, and what their error says
 _BINARY: Final[Mapping[bytes, str]] = {
     b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or give its name the ending "
     ".xlsx",

@@ -45,7 +45,8 @@ def read_analogies(path: str | Path) -> Analogies:
             sections.append((line.lstrip(": ").strip(), 0))
         elif len(parts) == 4 and sections:
             words.append((parts[0], parts[1], parts[2], parts[3]))
-            sections[-1] = (sections[-1][0], sections[-1][1] + 1)
+            name, count = sections[-1]
+            sections[-1] = (name, count + 1)
         elif parts:
             got = f"holds {len(parts)} words"
             if len(parts) == 4:

@@ -72,13 +72,14 @@ class Workbook(RowFile):
 
 
 def _rows(sheet: Any) -> list[tuple[int, list[str]]]:
-    """The rows that are not blank, all as wide as the widest."""
+    """The rows that are not blank, by their numbers in the sheet, all as wide as the widest."""
     rows = []
     width = 0
     for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
         if any(cell not in (None, "") for cell in cells):
             rows.append((number, [_text(cell) for cell in cells]))
             width = max(width, len(cells))
+    # a sheet that does not state its size gives each row as far as it is filled
     for _, texts in rows:
         texts += [""] * (width - len(texts))
     return rows

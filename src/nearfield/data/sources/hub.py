@@ -31,6 +31,7 @@ def hub_files(name: str) -> list[Path]:
         )
     repository, config, split = found.groups()
     try:
+        # offline it gives what lies in the hub's cache
         folder = Path(
             snapshot_download(repository, repo_type="dataset", allow_patterns=list(_FORMATS))
         )
@@ -69,9 +70,10 @@ def _of_config(files: list[Path], folder: Path, config: str | None, name: str) -
                 configuration = part
         by_config.setdefault(configuration, []).append(path)
     known = ", ".join(map(repr, sorted(by_config)))
-    if config is None and len(by_config) > 1 and "" not in by_config:
-        raise InputError(f"has several configurations; name one of {known}", path=name)
     if config is None:
+        # files without a configuration's name are the data set's main one
+        if len(by_config) > 1 and "" not in by_config:
+            raise InputError(f"has several configurations; name one of {known}", path=name)
         config = "" if "" in by_config else next(iter(by_config))
     if config not in by_config:
         near = nearest(config, by_config)

@@ -69,6 +69,7 @@ def _recognise(given: object, options: DataOptions) -> RowSource | None:
 
 
 def _by_split(given: Mapping[object, object], options: DataOptions) -> RowSource | None:
+    # each name a split and each part a table, or it is something else
     tables = []
     for name, part in given.items():
         split = SPLIT_NAMES.get(str(name).lower())

@@ -28,6 +28,7 @@ def _recognise(given: object, options: DataOptions) -> RowSource | None:
     if not isinstance(given, Path):
         return None
     files = [given]
+    # what `datasets` saved is one table, whatever the files in its folder are called
     if given.is_dir() and not (given / STATE).is_file():
         with reading(given):
             files = sorted(file for file in given.iterdir() if _split(file) in SPLIT_NAMES)
@@ -42,7 +43,7 @@ def rows_of(path: Path, options: DataOptions = NONE) -> Rows | None:
     if (path / STATE).is_file():
         return ArrowFile(path, options)
     ending = path.suffix.lower()
-    if ending in PACKED:
+    if ending in PACKED:  # of data.csv.gz it is .csv
         ending = Path(path.stem).suffix.lower()
     if ending in FORMATS:
         return FORMATS[ending](path, options)

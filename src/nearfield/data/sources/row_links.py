@@ -96,6 +96,7 @@ def own_links(rows: Rows) -> Links | None:
     holds texts.
     """
     layout = rows.layout
+    # a document's column without texts, which was stated, may hold ids
     if layout.query is None or not rows.contents.textless({layout.positive or ""}):
         return None
     found = [each for each in pointers([rows]) if each.column == layout.positive]

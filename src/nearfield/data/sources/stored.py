@@ -81,6 +81,7 @@ class StoredCollection(Source):
         def rows() -> Iterator[Row]:
             number = 0
             for batch in batches(table):
+                # as `Collection` does with the whole table: the file may not be of our making
                 part = conform(pa.Table.from_batches([batch]), schema, what=str(table))
                 texts = Texts(*[part[column] for column in columns])
                 for key, text in zip(Texts(part["id"]), texts, strict=True):

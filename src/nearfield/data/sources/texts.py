@@ -56,8 +56,11 @@ class TextFolder(Source):
         )
 
     def _files(self) -> list[Path]:
-        queries = [self._queries] if self._queries.is_file() else []
-        return [*document_files(self.folder), *queries, *judgement_files(self.folder)]
+        # listed each time, so that a file that comes while they are read is noticed
+        files = document_files(self.folder)
+        if self._queries.is_file():
+            files.append(self._queries)
+        return files + judgement_files(self.folder)
 
     def _write(self, writer: CollectionWriter) -> bool:
         for path in self._documents:

@@ -59,7 +59,7 @@ def easy_queries(subject: Subject) -> Found | None:
     pairs = set(zip(judged.query[rows].tolist(), judged.document[rows].tolist(), strict=True))
     texts = [subject.queries[int(query)] for query in asked]
     for most in _POOLS:
-        # the relevant documents are in every pool: a query that others' documents lose is not easy
+        # the relevant documents are in every pool, so that each query can be answered
         pool = np.union1d(relevant, sample(len(subject.documents), most))
         found = subject.first(subject.documents[pool], texts)
         places = np.where(found >= 0, pool[found], -1)

@@ -13,7 +13,7 @@ from nearfield.data.collection import Collection, Split
 from nearfield.data.stream import Stream
 from nearfield.encoders.encoded import encoded
 from nearfield.encoders.encoder import Encoder
-from nearfield.encoders.remote.budget import BUDGET
+from nearfield.encoders.remote.afford import afford
 from nearfield.encoders.text import TextEncoder
 from nearfield.indexes.index import exact_index
 from nearfield.retrieval.bm25 import BM25, bm25
@@ -136,9 +136,7 @@ def encoded_in(
 ) -> Embeddings:
     """The embeddings of documents, memory-mapped from the vector folder that is made of them."""
     if not folder.exists():
-        forecast = encoder.forecast(texts, DOCUMENT)
-        if forecast is not None:  # before anything is paid
-            BUDGET.get().afford([forecast])
+        afford([encoder], {DOCUMENT: texts})
         encode_to(encoder, Stream.of(texts), folder, Request(strict=True), progress=progress)
     return open_embeddings(folder)
 

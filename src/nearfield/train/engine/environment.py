@@ -12,7 +12,6 @@ import torch
 from nearfield import __version__
 from nearfield.errors import InputError, NearfieldWarning
 from nearfield.runtimes.hardware import cuda, fast_precision, usable
-from nearfield.store.fingerprint import model_hash as model_hash
 from nearfield.train.engine.group import ALONE, Group
 
 

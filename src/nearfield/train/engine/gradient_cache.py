@@ -50,11 +50,15 @@ def cached_backward(
         with torch.no_grad():
             made[at] = tensors_of(embed(parts[at]))
     # the loss sees the embeddings as leaves, where its gradients stop
-    cut = {at: tuple(tensor.detach() for tensor in tensors) for at, tensors in made.items()}
+    cut: dict[int, tuple[Tensor, ...]] = {}
+    for at, tensors in made.items():
+        cut[at] = tuple(tensor.detach() for tensor in tensors)
     leaves = group.gather(cut, len(parts))
     for leaf in chain.from_iterable(leaves):
         leaf.requires_grad_()
-    outputs: list[Any] = [tensors[0] if len(tensors) == 1 else tensors for tensors in leaves]
+    outputs: list[Any] = []
+    for tensors in leaves:
+        outputs.append(tensors[0] if len(tensors) == 1 else tensors)
     value = loss(outputs)
     if not torch.isfinite(value):
         raise ModelError(
@@ -80,11 +84,14 @@ def _backward(made: tuple[Tensor, ...], leaves: tuple[Tensor, ...]) -> None:
     """Back through `made` with the gradients at `leaves`; a loss may leave some out, and all
     weights may be frozen.
     """
-    known = [
-        at for at, leaf in enumerate(leaves) if leaf.grad is not None and made[at].requires_grad
-    ]
+    known = []
+    gradients = []
+    for tensor, leaf in zip(made, leaves, strict=True):
+        if leaf.grad is not None and tensor.requires_grad:
+            known.append(tensor)
+            gradients.append(leaf.grad)
     if known:
-        torch.autograd.backward([made[at] for at in known], [leaves[at].grad for at in known])
+        torch.autograd.backward(known, gradients)
 
 
 class RandomState:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nearfield.similarity.functions import cosine
+from nearfield.train.objectives import POSITIVES
 from nearfield.train.objectives.examples import Examples
 from nearfield.train.objectives.infonce import infonce_of_scores
 from nearfield.train.objectives.objective import Objective
@@ -88,7 +89,7 @@ class Symmetric(Objective):
 
     temperature: float = 0.05
 
-    needs = frozenset({"positive", "ignore"})
+    needs = POSITIVES
     rowwise = False
 
     def __call__(self, examples: Examples) -> Tensor:
@@ -108,7 +109,7 @@ class SameSide(Objective):
 
     temperature: float = 0.05
 
-    needs = frozenset({"positive", "ignore", "own"})
+    needs = POSITIVES | {"own"}
     rowwise = False
 
     def __call__(self, examples: Examples) -> Tensor:

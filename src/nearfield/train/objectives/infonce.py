@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from nearfield.similarity.functions import similarity as similarity_named
+from nearfield.train.objectives import POSITIVES
 from nearfield.train.objectives.examples import Examples
 from nearfield.train.objectives.objective import Objective
 
@@ -103,7 +104,7 @@ class InfoNCE(Objective):
     filter_above: float = 0.0
     hardness: float = 0.0
 
-    needs = frozenset({"positive", "ignore"})
+    needs = POSITIVES
 
     def __call__(self, examples: Examples) -> Tensor:
         scores = examples.scores
@@ -127,7 +128,7 @@ class SeveralPositives(Objective):
 
     temperature: float = 0.05
 
-    needs = frozenset({"positive", "ignore", "query"})
+    needs = POSITIVES | {"query"}
     rowwise = False
 
     def __call__(self, examples: Examples) -> Tensor:

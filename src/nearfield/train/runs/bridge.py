@@ -235,5 +235,7 @@ def _shared(found: Ranking, wanted: Ranking) -> npt.NDArray[np.float64]:
     """(n,) the share of each query's ten best of `wanted` that are among its ten best of
     `found`.
     """
-    pairs = zip(found.documents[:, :TOP], wanted.documents[:, :TOP], strict=True)
-    return np.array([np.isin(best[best >= 0], seen).mean() for seen, best in pairs])
+    shares = []
+    for seen, best in zip(found.documents[:, :TOP], wanted.documents[:, :TOP], strict=True):
+        shares.append(np.isin(best[best >= 0], seen).mean())  # -1 where fewer were found
+    return np.array(shares)

@@ -176,10 +176,12 @@ def conclude(
 
 def verdict_of(held: Mapping[str, Any]) -> Verdict:
     """A verdict from the JSON that a run folder holds."""
-    sides = {name: Side(**held[name]) for name in ("baseline", "tuned")}
-    difference = Estimate(**held["difference"])
-    forgotten = tuple(Forgotten(**lost) for lost in held["forgotten"])
-    return Verdict(**{**held, **sides, "difference": difference, "forgotten": forgotten})
+    facts = dict(held)
+    facts["baseline"] = Side(**held["baseline"])
+    facts["tuned"] = Side(**held["tuned"])
+    facts["difference"] = Estimate(**held["difference"])
+    facts["forgotten"] = tuple(Forgotten(**lost) for lost in held["forgotten"])
+    return Verdict(**facts)
 
 
 def forgotten(

@@ -20,6 +20,7 @@ from nearfield.retrieval.queries import Queries
 from nearfield.retrieval.retriever import Retriever
 from nearfield.statistics.correlation import SPEARMAN
 from nearfield.train.data.leakage import (
+    ANY_GRADE,
     judged_documents,
     learned_documents,
     relevance_by_position,
@@ -158,7 +159,9 @@ def open_guard(source: str, rule: GuardRule) -> Guard:
         # test, or the last split; without any, `split` says what is wrong
         last = names[-1] if names else "test"
         whole = data.split("test" if "test" in names else last)
-        choosing, reporting = (whole.part(rows) for rows in _halves(whole.query_texts))
+        first, second = _halves(whole.query_texts)
+        choosing = whole.part(first)
+        reporting = whole.part(second)
     untested = np.flatnonzero(rule.untested(choosing.query_texts))
     choosing = choosing.part(untested.tolist())
     pools = []
@@ -211,11 +214,11 @@ def _scored_guard(data: Pairs, source: str, rule: GuardRule) -> Guard:
         )
     queries = list(data.queries)
     free = ~rule.trained.seen(queries) & ~learned_documents(data.positives, rule.learned)
-    choosing, reporting = (np.array(rows, np.int64) for rows in _halves(queries))
+    choosing, reporting = _halves(queries)
     untested = rule.untested(queries)
     parts = []
-    for half in (choosing[untested[choosing]], reporting):
-        rows = half[free[half]]
+    for half in ([at for at in choosing if untested[at]], reporting):
+        rows = [at for at in half if free[at]]
         _enough(len(rows), source)
         part = replace(data, table=data.table.take(rows))
         if len(part.table["score"].unique()) < 2:
@@ -251,8 +254,7 @@ def _enough(count: int, source: str) -> None:
 def _pool(collection: Collection, split: Split, rule: GuardRule) -> Pool:
     texts = collection.document_texts
     ids = collection.document_ids
-    named = sorted({document for judged in split.relevance.values() for document in judged})
-    judged = {int(at) for at in collection.document_positions(named) if at >= 0}
+    judged = judged_documents(relevance_by_position(collection, split, least=ANY_GRADE))
     # the pool must be the same for every model that is guarded, so that only BM25 chooses it
     queries = Queries(split.query_texts, split.query_ids)
     found = Retriever(ids, texts, [bm25(texts)]).search(queries, 10)

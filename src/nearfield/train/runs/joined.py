@@ -19,12 +19,12 @@ from nearfield.encoders.load import load
 from nearfield.errors import InputError, ModelError, RecipeError
 from nearfield.formats.towers.find import image_layout
 from nearfield.formats.towers.towers import IMAGE_TOWER, Logits
+from nearfield.store.fingerprint import model_hash
 from nearfield.store.run import RunFolder
 from nearfield.train.data.leakage import judged_documents, relevance_by_position
 from nearfield.train.data.prepare import possible_positives
 from nearfield.train.data.training_data import TrainingData
 from nearfield.train.engine.checkpoint import kept_step, kept_weights
-from nearfield.train.engine.environment import model_hash
 from nearfield.train.engine.trainer import LEARNED
 from nearfield.train.images import IMAGE_TRAINING
 from nearfield.train.images.kind import ImageTraining

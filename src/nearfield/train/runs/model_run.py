@@ -81,14 +81,11 @@ class ModelRun(Run):
         """Write the model's folder."""
 
     def stages(self, allow: Names[str]) -> list[Stage]:
-        steps = {
-            "encode documents": self.encode_documents,
-            "baseline": self.measure_baseline,
-            **self.training(),
-            "merge": self.merge,
-            **self.after_merging(),
-            "save": self.save,
-        }
+        steps = {"encode documents": self.encode_documents, "baseline": self.measure_baseline}
+        steps |= self.training()
+        steps["merge"] = self.merge
+        steps |= self.after_merging()
+        steps["save"] = self.save
         made = [Stage(name, do, MADE) for name, do in steps.items()]
         return [self.examination(allow), *made, self.last()]
 

@@ -90,14 +90,14 @@ def expected_work(
     usual = np.minimum(sample, max_tokens).mean()
     # texts are cut shorter in training, which is so much less work for each
     share = np.minimum(sample, schedule.max_tokens).mean() / max(usual, 1.0)
-    trained = TRAINED * pairs * schedule.epochs * share * (1 + recipe.negatives.per_query)
+    trained = float(TRAINED * pairs * schedule.epochs * share * (1 + recipe.negatives.per_query))
     dev = 0 if folds else len(measured_steps(steps, schedule.evaluations)) * pool
     return {
-        "encode documents": float(count),
-        "baseline": float(guards),
+        "encode documents": count,
+        "baseline": guards,
         # each fold trains on all but its own part
-        "cross-validate": float(max(0, folds - 1) * trained),
-        "train": float(trained + dev),
-        "merge": float(2 * pool + guards),
-        "test": float(count),
+        "cross-validate": max(0, folds - 1) * trained,
+        "train": trained + dev,
+        "merge": 2 * pool + guards,
+        "test": count,
     }

@@ -14,13 +14,9 @@ from nearfield.models.find import model_path
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
 from nearfield.runtimes.torch_runtime import TorchRuntime
+from nearfield.store.fingerprint import model_hash
 from nearfield.store.run import RunFolder
-from nearfield.train.engine.environment import (
-    device_here,
-    environment,
-    model_hash,
-    same_environment,
-)
+from nearfield.train.engine.environment import device_here, environment, same_environment
 from nearfield.train.engine.loop import train
 from nearfield.train.engine.lora import add_lora
 from nearfield.train.pretraining import PRETRAINING

@@ -31,11 +31,11 @@ from nearfield.retrieval.rerank import rerank
 from nearfield.retrieval.retriever import Retriever
 from nearfield.runtimes.options import OpenOptions
 from nearfield.runtimes.torch_runtime import TorchRuntime
+from nearfield.store.fingerprint import model_hash
 from nearfield.store.run import RunFolder
 from nearfield.train.data.encoded_once import EncodedOnce
 from nearfield.train.data.pair_data import PairData
 from nearfield.train.data.pool import Pool
-from nearfield.train.engine.environment import model_hash
 from nearfield.train.recipe import Recipe
 from nearfield.train.runs.candidate import ByVectors, Candidate
 from nearfield.train.runs.conclude import Measured

@@ -91,7 +91,9 @@ class Chat(Writer):
         vendor = self.client.vendor
         model = self.client.address.model
         chats = [for_all(document, self.order) for document in documents]
-        texts = ["\n".join(message["content"] for message in chat) for chat in chats]
+        texts = []
+        for chat in chats:
+            texts.append("\n".join(message["content"] for message in chat))
         tokens = self.client.counter.count(texts)
 
         def request(part: Sequence[int]) -> tuple[str, dict[str, Any]]:

@@ -253,30 +253,36 @@ def _written(
             BUDGET.get().afford([forecast])
         for start in range(0, len(places), writer.block):
             block = [document(at) for at in places[start : start + writer.block].tolist()]
-            found: dict[str, Queries] = {}
-            missing: dict[str, Document] = {}  # equal documents once
-            for each in block:
-                if each.key in held:
-                    found[each.key] = held[each.key]
-                else:
-                    missing[each.key] = each
-            keys = list(missing)
-
-            def keep(
-                some: Mapping[int, Queries],
-                keys: Sequence[str] = keys,
-                found: dict[str, Queries] = found,
-            ) -> None:
-                named = {keys[at]: queries for at, queries in some.items()}
-                found.update(named)
-                if kept is not None:
-                    kept.add(named)
-
-            if missing:
-                writer.write(list(missing.values()), keep)
+            found = _of_block(block, writer, kept)
             everything += [found[each.key] for each in block]
             progress(len(everything), len(places))
     return everything
+
+
+def _of_block(
+    block: Sequence[Document], writer: Writer, kept: KeptQueries | None
+) -> dict[str, Queries]:
+    """The queries of each of the documents, by its key: those that are kept, and of the others what
+    the writer writes, kept as it comes.
+    """
+    found: dict[str, Queries] = {}
+    missing: dict[str, Document] = {}  # equal documents once
+    for each in block:
+        if kept is not None and each.key in kept.found:
+            found[each.key] = kept.found[each.key]
+        else:
+            missing[each.key] = each
+    keys = list(missing)
+
+    def keep(some: Mapping[int, Queries]) -> None:
+        named = {keys[at]: queries for at, queries in some.items()}
+        found.update(named)
+        if kept is not None:
+            kept.add(named)
+
+    if missing:
+        writer.write(list(missing.values()), keep)
+    return found
 
 
 def _listed(places: Positions, found: Sequence[Queries]) -> Written:

@@ -23,6 +23,7 @@ from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
 from nearfield.models.surgery.rotate import rotate
 from nearfield.runtimes.torch_runtime import TorchRuntime
+from nearfield.store.fingerprint import model_hash
 from nearfield.store.run import RunFolder
 from nearfield.train.data.batch import Material
 from nearfield.train.data.encoded_once import EncodedOnce
@@ -30,7 +31,6 @@ from nearfield.train.data.guide import Guide
 from nearfield.train.data.sources import Mixed, Source
 from nearfield.train.data.streamed import Chained, StreamedPairs
 from nearfield.train.data.teacher import open_teacher, teacher_scores
-from nearfield.train.engine.environment import model_hash
 from nearfield.train.engine.loop import needed
 from nearfield.train.engine.lora import add_lora, known_as
 from nearfield.train.recipe import TRAIN, Data, DataSet, Recipe, refuse_what_the_kind_lacks

@@ -203,6 +203,7 @@ def mine(
         near = partial(_judged, judge, texts, corpus.collection.document_texts)
     no_negative = possible_positives(corpus.collection, split)
     miner = Miner(corpus, asked, query, positive, ranks, near, no_negative, gap)
+    # a judge is asked for everything at once (see Miner.negatives)
     size = ROWS if judge is None else len(query)
     found = []
     for number, start in enumerate(range(0, len(query), size)):

@@ -88,7 +88,7 @@ def load_checkpoint(
     try:
         tensors, noted = whole_tensors(_last(run))
         facts = {name: int(value) for name, value in noted.items()}
-        whole_tensors(_kept(run, facts["kept_step"]))
+        whole_tensors(_kept(run, facts["kept_step"]))  # read once, for its checksum
     except InputError as error:
         warnings.warn(f"{error}; training begins again", NearfieldWarning, stacklevel=2)
         return None

@@ -91,6 +91,7 @@ def conjugate_gradients(
     old = (residual * residual).sum(0)
     for _ in range(steps):
         image = transposed @ (a @ direction) + penalty * direction
+        # a column that is solved has a length of 0 / 1e-30, and stays as it is
         length = old / np.maximum((direction * image).sum(0), 1e-30)
         x += length * direction
         residual -= length * image

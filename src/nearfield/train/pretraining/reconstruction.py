@@ -237,6 +237,7 @@ class Texts:
 
     def _part(self, whole: Tokens, part: Packed, own: Mask, chosen: Mask, random: Random) -> Spoilt:
         """What goes through the model of one packed mini-batch, and the texts as they were."""
+        # packing has put the texts in another order: `source` are their tokens in that order
         source, offsets = laid_out(whole.offsets[part.items], whole.lengths[part.items])
         places = np.flatnonzero(chosen[source])
         lengths = np.diff(offsets)

@@ -262,6 +262,7 @@ class AdaptRun(Run):
     def _measured(self) -> list[Merged]:
         before = self.folder.read("baseline.json")
         base = Merged(0.0, before["dev"], before["guards"], allowed=True)
+        # dev costs a product of each query with the map; guards are encoded, and asked last
         rows = []
         for factor in TEMPERATURES:
             for share in SHARES:

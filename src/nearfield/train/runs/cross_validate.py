@@ -159,6 +159,7 @@ def _values(
     """Train the base model on the data; at each share of what that made of it, the measure of each
     query of the pool.
     """
+    # the fold before has left its weights in the model
     put_weights(run.trainable(), run.weights, run.weights, 0)
     tuned = train(
         run.trained,

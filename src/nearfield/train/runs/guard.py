@@ -217,6 +217,7 @@ def _scored_guard(data: Pairs, source: str, rule: GuardRule) -> Guard:
     choosing, reporting = _halves(queries)
     untested = rule.untested(queries)
     parts = []
+    # a query of test may report what was lost, as it chooses nothing there
     for half in ([at for at in choosing if untested[at]], reporting):
         rows = [at for at in half if free[at]]
         _enough(len(rows), source)

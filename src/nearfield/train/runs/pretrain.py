@@ -81,10 +81,12 @@ def pretrain(
         encoder = TextEncoder(trained.folder, TorchRuntime(trained))
         learner = kind.learner(trained, asked.schedule.max_tokens)
         held, _ = guards_of(guards, GuardRule(asked.measure, asked.pool, learned=texts))
+        # of the weights as they stand: before training, and again after it
         values = partial(guard_values, held, ByVectors(encoder), reporting=True)
         before = folder.once("baseline.json", values)
         with setting.watch(f"pretrain {known.name} by {objective}") as progress:
             material = kind.material(encoder, texts, asked)
+            # no query says which step was the best one: the last weights are kept
             train(learner, material, asked, run=folder, measure=None, progress=progress)
         folder.write(GUARDS, forgotten(held, before, values(), asked.merge.margin))
         save_encoder(trained, made, name=f"{known.name}-{collection.name}-{objective}")

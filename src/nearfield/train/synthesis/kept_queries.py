@@ -44,6 +44,7 @@ class KeptQueries:
         path = home() / "queries" / f"{hashlib.sha256(stated).hexdigest()[:32]}.jsonl"
         with storage(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+        # two processes would pay for the same queries
         lock = FileLock(path.with_suffix(".lock"))
         try:
             lock.acquire(timeout=0)

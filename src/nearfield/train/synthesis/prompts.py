@@ -56,6 +56,7 @@ def as_text(document: Document, order: Order, number: int) -> str:
 
 def for_all(document: Document, order: Order) -> list[Message]:
     """The chat that asks for all queries of a document at once, as JSON."""
+    # the document, which is most of what is read and paid for, is sent once for all of them
     count = order.per_document
     styles = [style_of(order, number) for number in range(count)]
     lines = [

@@ -112,6 +112,7 @@ class Templates(Writer):
     def _phrases(self, document: Document) -> list[str]:
         """Its phrases, the most telling first, none of whose words is in one before."""
         runs: list[list[str]] = [[]]
+        # a common word ends a run and is in none
         for word in words(document.whole):
             if self._common(word) or len(runs[-1]) == _PHRASE:
                 runs.append([])

@@ -106,6 +106,7 @@ class StagedRun(TuningRun):
         else:
             with locked_run(place) as folder:
                 StageRun(start, folder, stage, self, self.by_stage[number - 1]).make(progress)
+        # nothing goes on from them once the model is there
         shutil.rmtree(place / "checkpoints", ignore_errors=True)
 
     def read_last(self, progress: Progress) -> None:

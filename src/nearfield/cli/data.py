@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli.console import FORMATS, Json, emit_json, err, out, progress_bar
+from nearfield.cli.console import Json, emit_json, err, out, progress_bar
+from nearfield.cli.opened import Data
 from nearfield.cli.shell.columns import takes_data
 from nearfield.errors import InputError
 
@@ -23,7 +24,6 @@ data = typer.Typer(
     no_args_is_help=True, help="Show, import, split, check and export collections and pairs."
 )
 
-Source = Annotated[str, typer.Argument(metavar="DATA", help=f"{FORMATS}.")]
 AsPairs = Annotated[
     bool, typer.Option("--pairs", help="As pairs, also where the rows have no scores.")
 ]
@@ -37,7 +37,7 @@ Target = Annotated[
 
 @data.command()
 @takes_data
-def show(source: Source, json: Json = False) -> None:
+def show(source: Data, json: Json = False) -> None:
     """Show what is in data, and of a table how it was read: what each column was taken for, its
     encoding and separator, what is ignored, and how to say otherwise.
 
@@ -96,7 +96,7 @@ def show(source: Source, json: Json = False) -> None:
 @data.command("import")
 @takes_data
 def import_(
-    source: Source,
+    source: Data,
     target: Target,
     pairs: AsPairs = False,
     json: Json = False,
@@ -120,7 +120,7 @@ def import_(
 @data.command()
 @takes_data
 def split(
-    source: Source,
+    source: Data,
     target: Target,
     fractions: Annotated[
         str | None,
@@ -166,7 +166,7 @@ def split(
 @data.command()
 @takes_data
 def check(
-    source: Source,
+    source: Data,
     model: Annotated[
         str | None,
         typer.Option(help="Check what depends on a model, too: lost tokens, a missing prompt."),
@@ -205,7 +205,7 @@ def check(
 @data.command()
 @takes_data
 def export(
-    source: Source,
+    source: Data,
     target: Annotated[
         Path,
         typer.Argument(

@@ -29,6 +29,7 @@ Model = Annotated[
 ]
 To = Annotated[Path, typer.Option(metavar="FOLDER", help="The model folder to write.")]
 On = Annotated[str, typer.Option("--on", help=f"{FORMATS}.")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help=f"{FORMATS}.")]
 RuntimeName = Annotated[
     str,
     typer.Option(

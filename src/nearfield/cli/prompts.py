@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, Json, emit_json, out, progress_bar
+from nearfield.cli.evaluate import SplitName
 from nearfield.cli.opened import Allow, Device, Model, Precision, RuntimeName, open_model, ran_by
 
 
@@ -20,13 +21,7 @@ def prompts(
             "Repeatable."
         ),
     ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="The collection's split whose judged queries are asked.",
-            show_default="test; all of data that was never split",
-        ),
-    ] = None,
+    split: SplitName = None,
     measure: Annotated[
         str, typer.Option(help="The measure that rows are compared by.")
     ] = "nDCG@10",

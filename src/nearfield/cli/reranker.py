@@ -9,7 +9,7 @@ import typer
 
 from nearfield.cli.console import Json, progress_bar
 from nearfield.cli.opened import Device, On
-from nearfield.cli.shell.trained import AllowErrors, Guards, guards_of, show_trained
+from nearfield.cli.shell.trained import AllowErrors, Guards, RecipeFile, guards_of, show_trained
 
 
 def reranker(
@@ -31,10 +31,7 @@ def reranker(
         Path | None,
         typer.Option(help="The run folder; runs/MODEL-COLLECTION-reranker when not given."),
     ] = None,
-    recipe: Annotated[
-        Path | None,
-        typer.Option(help="A TOML file with what should differ from the default recipe."),
-    ] = None,
+    recipe: RecipeFile = None,
     guard: Guards = None,
     allow: AllowErrors = None,
     device: Device = "auto",

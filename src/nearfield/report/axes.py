@@ -164,6 +164,29 @@ def points(
     }
 
 
+def marks(
+    x: Sequence[Any],
+    y: Sequence[Any],
+    *,
+    marker: Mapping[str, Any],
+    hover: Sequence[Sequence[str]],
+    template: str = "%{customdata[0]}",
+) -> dict[str, Any]:
+    """Points without a line; `template` says what is shown of the texts in each of `hover`, which
+    are escaped.
+    """
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": list(x),
+        "y": list(y),
+        "marker": dict(marker),
+        "showlegend": False,
+        "customdata": list(hover),
+        "hovertemplate": f"{template}<extra></extra>",
+    }
+
+
 def safe(text: str) -> str:
     """Text from data for a label: plotly reads a small HTML in every one."""
     return html.escape(text, quote=False)

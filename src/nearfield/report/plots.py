@@ -14,6 +14,7 @@ from nearfield.report.axes import (
     layout,
     line,
     log_axis,
+    marks,
     safe,
     score_axis,
 )
@@ -41,17 +42,13 @@ def forest(comparison: Comparison) -> Plot:
         ends = [row.estimate.low, row.estimate.high]
         bars.append(line(ends, [place, place], color=colour, width=3))
         labels += _row_labels(row, place)
-    means = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [row.estimate.mean for row in rows],
-        "y": places,
-        "showlegend": False,
-        "marker": {"size": 12, "color": colours},
-        "customdata": [[safe(row.name), estimated(row.estimate), row.letters] for row in rows],
-        "hovertemplate": "<b>%{customdata[0]}</b><br>%{customdata[1]}<br>group "
-        "%{customdata[2]}<extra></extra>",
-    }
+    means = marks(
+        [row.estimate.mean for row in rows],
+        places,
+        marker={"size": 12, "color": colours},
+        hover=[[safe(row.name), estimated(row.estimate), row.letters] for row in rows],
+        template="<b>%{customdata[0]}</b><br>%{customdata[1]}<br>group %{customdata[2]}",
+    )
     own = {
         "xaxis": score_axis(_ends(rows), pad=0.04),
         "yaxis": {"visible": False, "range": [places[-1] - 0.4, 0.75], "fixedrange": True},

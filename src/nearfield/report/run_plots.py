@@ -15,6 +15,7 @@ from nearfield.report.axes import (
     frame,
     layout,
     line,
+    marks,
     points,
     safe,
     score_axis,
@@ -175,21 +176,20 @@ def changes(queries: Sequence[QueryChange], measure: str) -> Plot:
     drawn = list(enumerate(ordered, start=1))[::step]
     gained = [(place, query.difference) for place, query in drawn if query.difference > SAME]
     lost = [(place, query.difference) for place, query in drawn if query.difference < -SAME]
-    hover = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [place for place, _ in drawn],
-        "y": [query.difference for _, query in drawn],
-        "showlegend": False,
-        "marker": {"size": 8, "opacity": 0},
-        "customdata": [
-            [wrapped(query.text), score(query.before), score(query.after), signed(query.difference)]
-            for _, query in drawn
-        ],
-        "hovertemplate": "<b>%{customdata[3]}</b>  (%{customdata[1]} to "
-        "%{customdata[2]})<br>%{customdata[0]}<extra></extra>",
-    }
     values = [query.difference for _, query in drawn]
+    texts = [
+        [wrapped(query.text), score(query.before), score(query.after), signed(query.difference)]
+        for _, query in drawn
+    ]
+    # nothing is seen of them: they give each query its hover
+    hover = marks(
+        [place for place, _ in drawn],
+        values,
+        marker={"size": 8, "opacity": 0},
+        hover=texts,
+        template="<b>%{customdata[3]}</b>  (%{customdata[1]} to %{customdata[2]})"
+        "<br>%{customdata[0]}",
+    )
     own = {
         "xaxis": {
             **frame("test queries, sorted by their change"),

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, Json, emit_json, out
+from nearfield.cli.console import Json, emit_json, out
+from nearfield.cli.opened import Data
 
 if TYPE_CHECKING:
     from nearfield.data.chunk.chunks import Starts
 
 
 def chunk(
-    source: Annotated[str, typer.Argument(metavar="DATA", help=f"{FORMATS}.")],
+    source: Data,
     to: Annotated[
         Path,
         typer.Option(

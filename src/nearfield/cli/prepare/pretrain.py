@@ -9,7 +9,7 @@ import typer
 
 from nearfield.cli.console import Json, emit_json, out, progress_bar
 from nearfield.cli.opened import Device, LogTo, Model, On
-from nearfield.cli.shell.trained import Guards, guards_of
+from nearfield.cli.shell.trained import Guards, RecipeFile, guards_of
 
 
 def pretrain(
@@ -20,10 +20,7 @@ def pretrain(
         str,
         typer.Option(help="simcse, cropping, inverse-cloze, mlm, retromae or tsdae."),
     ] = "simcse",
-    recipe: Annotated[
-        Path | None,
-        typer.Option(help="A TOML file with what should differ from the default recipe."),
-    ] = None,
+    recipe: RecipeFile = None,
     guard: Guards = None,
     log_to: LogTo = "",
     device: Device = "auto",

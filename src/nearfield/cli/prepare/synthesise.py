@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, Json, emit_json, empty_table, numbers, out, progress_bar
-from nearfield.cli.opened import model_names, open_model
+from nearfield.cli.console import Json, emit_json, empty_table, numbers, out, progress_bar
+from nearfield.cli.opened import Data, model_names, open_model
 
 if TYPE_CHECKING:
     from nearfield.train.synthesis.synthesise import Synthetic
@@ -45,7 +45,7 @@ Without = Annotated[
 
 
 def synthesise(
-    source: Annotated[str, typer.Argument(metavar="DATA", help=f"{FORMATS}.")],
+    source: Data,
     to: Annotated[
         Path,
         typer.Option(

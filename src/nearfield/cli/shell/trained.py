@@ -29,6 +29,10 @@ AllowErrors = Annotated[
         help="Go on in spite of this error of the data doctor, or trained-on. Repeatable.",
     ),
 ]
+RecipeFile = Annotated[
+    Path | None,
+    typer.Option(help="A TOML file with what should differ from the default recipe."),
+]
 RunTo = Annotated[Path, typer.Option(metavar="FOLDER", help="The run folder.")]
 
 

@@ -17,6 +17,7 @@ from nearfield.report.axes import (
     layout,
     line,
     log_axis,
+    marks,
     safe,
     score_axis,
     wrapped,
@@ -79,17 +80,13 @@ def _points(
 ) -> dict[str, Any]:
     """Marks without a line, in the colour of the series `number`; those past the last in grey."""
     colour = SERIES[number] if number < len(SERIES) else "$muted"
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": name,
-        "x": [x for x, _ in places],
-        "y": [y for _, y in places],
-        "marker": {"color": colour, "size": 8, "opacity": 0.8},
-        "customdata": [[text] for text in hover],
-        "hovertemplate": "%{customdata[0]}<extra></extra>",
-        "showlegend": True,
-    }
+    trace = marks(
+        [x for x, _ in places],
+        [y for _, y in places],
+        marker={"color": colour, "size": 8, "opacity": 0.8},
+        hover=[[text] for text in hover],
+    )
+    return trace | {"name": name, "showlegend": True}
 
 
 def histograms(insides: Sequence[Inside]) -> Plot | None:

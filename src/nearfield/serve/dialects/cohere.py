@@ -82,7 +82,7 @@ async def _cut(call: Call, body: Embed, texts: list[str], role: str) -> list[str
 
 async def _rerank(call: Call, body: Rerank) -> dict[str, Any]:
     scores = await call.scores(body.model, [(body.query, each) for each in body.documents])
-    results = [{"index": at, "relevance_score": score} for at, score in ranked(scores, body.top_n)]
+    results = ranked(scores, body.top_n)
     return {"id": str(uuid.uuid4()), "results": results, "meta": _meta({"search_units": 1})}
 
 

@@ -101,12 +101,10 @@ def _multi_vector(call: Call, rows: list[Row]) -> list[dict[str, Any]]:
 async def _rerank(call: Call, body: Rerank) -> dict[str, Any]:
     documents = [_text(item) for item in body.documents]
     scores = await call.scores(body.model, [(_text(body.query), each) for each in documents])
-    results = []
-    for at, score in ranked(scores, body.top_n):
-        result: dict[str, Any] = {"index": at, "relevance_score": score}
-        if body.return_documents:
-            result["document"] = {"text": documents[at]}
-        results.append(result)
+    besides: dict[str, Any] = {}
+    if body.return_documents:
+        besides["document"] = [{"text": text} for text in documents]
+    results = ranked(scores, body.top_n, besides=besides)
     usage = {"total_tokens": call.tokens}
     return {"model": body.model, "object": "list", "usage": usage, "results": results}
 

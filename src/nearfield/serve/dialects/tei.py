@@ -12,13 +12,14 @@ from nearfield.serve.call import Call
 from nearfield.serve.dialect import Dialect, Route
 from nearfield.serve.kept_rows import Row
 from nearfield.serve.ranked import ranked
-from nearfield.serve.refusal import INVALID, TOO_LARGE, Refusal
+from nearfield.serve.refusal import FAILED, INVALID, TOO_LARGE, UNAVAILABLE, UNKNOWN, Refusal
 from nearfield.serve.texts import Given, cut, texts_of
 from nearfield.serve.vectors import joined, part, token_vectors, vectors
 from nearfield.similarity.functions import unit
 
 MOST_INPUTS = 1024
 _DENSE = "one_vector"
+_STATUSES = {INVALID: 422, UNKNOWN: 422, FAILED: 424, UNAVAILABLE: 424}
 _KINDS = {413: "Validation", 422: "Validation", 424: "Backend", 429: "Overloaded"}
 
 
@@ -122,13 +123,8 @@ async def _embed_sparse(call: Call, body: Embed) -> list[Any]:
 async def _rerank(call: Call, body: Rerank) -> list[dict[str, Any]]:
     pairs = [(body.query, text) for text in body.texts]
     scores = await call.scores(call.models.judge(), pairs, raw=body.raw_scores)
-    results = []
-    for at, score in ranked(scores):
-        result: dict[str, Any] = {"index": at, "score": score}
-        if body.return_text:
-            result["text"] = body.texts[at]
-        results.append(result)
-    return results
+    besides = {"text": body.texts} if body.return_text else {}
+    return ranked(scores, score="score", besides=besides)
 
 
 async def _predict(call: Call, body: Predict) -> Any:
@@ -218,7 +214,7 @@ def _terms(sparse: Any, at: int) -> list[tuple[int, float]]:
 
 def error(refusal: Refusal) -> tuple[int, dict[str, Any]]:
     """TEI's error and its type; what is invalid is 422 there, and a failing model 424."""
-    status = {400: 422, 404: 422, 500: 424, 503: 424}.get(refusal.status, refusal.status)
+    status = _STATUSES.get(refusal.status, refusal.status)
     return status, {"error": str(refusal), "error_type": _KINDS.get(status, "Backend")}
 
 

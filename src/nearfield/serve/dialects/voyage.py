@@ -82,12 +82,8 @@ async def _multimodal(call: Call, body: Multimodal) -> dict[str, Any]:
 
 async def _rerank(call: Call, body: Rerank) -> dict[str, Any]:
     scores = await call.scores(body.model, [(body.query, each) for each in body.documents])
-    data = []
-    for at, score in ranked(scores, body.top_k):
-        result: dict[str, Any] = {"index": at, "relevance_score": score}
-        if body.return_documents:
-            result["document"] = body.documents[at]
-        data.append(result)
+    besides = {"document": body.documents} if body.return_documents else {}
+    data = ranked(scores, body.top_k, besides=besides)
     usage = {"total_tokens": call.tokens}
     return {"object": "list", "data": data, "model": body.model, "usage": usage}
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from nearfield.data.open import open_pairs
 from nearfield.evaluate.pair_task import PairTask
-from nearfield.evaluate.task import Floats
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Doubles
 
 
 class Retranslation(PairTask):
@@ -21,7 +21,7 @@ class Retranslation(PairTask):
 
     read = staticmethod(open_pairs)
 
-    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
+    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Doubles]:
         first, second = parts
         right = second.scores(first).argmax(1) == np.arange(len(first))
         return {"Accuracy": right.astype(np.float64)}

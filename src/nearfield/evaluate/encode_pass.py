@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.data.collection import Split
 from nearfield.encoders.encoded import encoded, seconds_alone
@@ -22,6 +21,7 @@ from nearfield.retrieval.queries import Queries
 from nearfield.retrieval.retrieve import retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Doubles
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
 from nearfield.types.role import DOCUMENT, QUERY
@@ -72,7 +72,7 @@ class EncodePass:
     documents: Embeddings
     queries: Embeddings
     documents_per_second: float | None
-    query_seconds: npt.NDArray[np.float64]
+    query_seconds: Doubles
 
     @classmethod
     def of(cls, encoder: Encoder[Any], split: Split, *, progress: Progress = silent) -> EncodePass:
@@ -158,9 +158,7 @@ def speed_of(parts: Sequence[Embeddings]) -> float | None:
     return None
 
 
-def encode_queries(
-    encoder: Encoder[Any], split: Split
-) -> tuple[Embeddings, npt.NDArray[np.float64]]:
+def encode_queries(encoder: Encoder[Any], split: Split) -> tuple[Embeddings, Doubles]:
     """The embeddings of the split's queries, and the seconds that up to 50 of them took, each
     alone.
     """
@@ -176,7 +174,7 @@ def timed(n: int) -> list[int]:
     return rows
 
 
-def seconds_each(call: Callable[[int], object], n: int) -> npt.NDArray[np.float64]:
+def seconds_each(call: Callable[[int], object], n: int) -> Doubles:
     """Seconds of `call(row)` for up to 50 rows spread over n, after one call that is not timed."""
     rows = timed(n)
     call(rows[0])

@@ -14,8 +14,9 @@ from nearfield.errors import InputError
 from nearfield.evaluate.encode_pass import Cut, speed_of
 from nearfield.evaluate.encoders import LEXICAL, fitting, open_encoders
 from nearfield.evaluate.systems import cuts_of, dims_left_out, untrained
-from nearfield.evaluate.task import DEFAULT, Floats, Measured, Options, Task
+from nearfield.evaluate.task import DEFAULT, Measured, Options, Task
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Doubles
 from nearfield.types.contract import Contract
 from nearfield.types.price import Price
 from nearfield.types.progress import Bars, Progress, no_bars, silent
@@ -52,7 +53,7 @@ class EncodedTask(Task):
         return ()
 
     @abstractmethod
-    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
+    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Doubles]:
         """The values of each of `measures`, from the embeddings of each part; those of the last
         part may be stored as another type.
         """

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.data.labelled import Labelled
 from nearfield.data.open import open_labelled
 from nearfield.evaluate.analysis.related import Related
 from nearfield.evaluate.encoded_task import EncodedTask
+from nearfield.types.arrays import Integers
 
 SEED = 42  # MTEB's
 
@@ -53,6 +53,6 @@ class LabelledTask(EncodedTask):
         )
 
 
-def numbered(labels: Sequence[str], names: Sequence[str]) -> npt.NDArray[np.int64]:
+def numbered(labels: Sequence[str], names: Sequence[str]) -> Integers:
     """The place of each label in `names`, which are sorted."""
     return np.searchsorted(np.asarray(names), np.asarray(labels)).astype(np.int64)

@@ -12,11 +12,10 @@ from nearfield.data.pairs import Pairs
 from nearfield.errors import InputError
 from nearfield.evaluate.analysis.related import Related
 from nearfield.evaluate.encoded_task import EncodedTask
-from nearfield.evaluate.task import Floats
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.functions import unit
 from nearfield.statistics.resampled import Resampled
-from nearfield.types.arrays import Mask
+from nearfield.types.arrays import Doubles, Mask
 
 
 class PairTask(EncodedTask):
@@ -52,26 +51,26 @@ class PairTask(EncodedTask):
         )
 
 
-def _cosine(first: Floats, second: Floats) -> Floats:
+def _cosine(first: Doubles, second: Doubles) -> Doubles:
     return _dot(unit(first), unit(second))
 
 
-def _dot(first: Floats, second: Floats) -> Floats:
-    products: Floats = (first * second).sum(1)
+def _dot(first: Doubles, second: Doubles) -> Doubles:
+    products: Doubles = (first * second).sum(1)
     return products
 
 
-def _euclidean(first: Floats, second: Floats) -> Floats:
-    distances: Floats = np.linalg.norm(first - second, axis=1)
+def _euclidean(first: Doubles, second: Doubles) -> Doubles:
+    distances: Doubles = np.linalg.norm(first - second, axis=1)
     return -distances
 
 
-def _manhattan(first: Floats, second: Floats) -> Floats:
-    distances: Floats = np.abs(first - second).sum(1)
+def _manhattan(first: Doubles, second: Doubles) -> Doubles:
+    distances: Doubles = np.abs(first - second).sum(1)
     return -distances
 
 
-METRICS: dict[str, Callable[[Floats, Floats], Floats]] = {
+METRICS: dict[str, Callable[[Doubles, Doubles], Doubles]] = {
     "cosine": _cosine,
     "dot": _dot,
     "euclidean": _euclidean,
@@ -87,7 +86,7 @@ class GoldPairs(PairTask):
     Spearman" of another one.
     """
 
-    kinds: ClassVar[Mapping[str, Callable[[Floats], Resampled]]]
+    kinds: ClassVar[Mapping[str, Callable[[Doubles], Resampled]]]
 
     def __init__(self, pairs: Pairs) -> None:
         super().__init__(pairs)
@@ -109,7 +108,7 @@ class GoldPairs(PairTask):
         return np.asarray(self.gold > middle)
 
     @abstractmethod
-    def targets(self) -> Floats:
+    def targets(self) -> Doubles:
         """What similarities are held against: (n,)."""
 
     @property
@@ -128,10 +127,10 @@ class GoldPairs(PairTask):
             return f"{metric} {super().measure_named(rest)}"
         return super().measure_named(name)
 
-    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
+    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Doubles]:
         """The similarity of each pair, one pair at a time."""
         first, second = parts
-        by_metric: dict[str, Floats] = {}
+        by_metric: dict[str, Doubles] = {}
         found = {}
         for measure in measures:
             metric = measure.rpartition(" ")[0]
@@ -141,7 +140,7 @@ class GoldPairs(PairTask):
         return found
 
 
-def _similarities(first: Embeddings, second: Embeddings, metric: str) -> Floats:
+def _similarities(first: Embeddings, second: Embeddings, metric: str) -> Doubles:
     if metric:
         vectors = (
             np.asarray(side.as_dense(f"the measure by {metric}"), np.float64)

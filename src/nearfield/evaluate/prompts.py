@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from nearfield.data.collection import Split
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError
@@ -19,6 +16,7 @@ from nearfield.evaluate.measures import MEASURES
 from nearfield.evaluate.systems import DEPTH, System, cut_system, cuts_of, truncation_notes
 from nearfield.evaluate.trained import refuse_seen, trained_queries
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Doubles
 from nearfield.types.comparison import Comparison
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, part_of, silent
@@ -97,7 +95,7 @@ def measure_prompts(
     told = {name: encoder.under(contract) for name, contract in uses.items()}
     documents = dict.fromkeys(contract.prompt(DOCUMENT) for contract in uses.values())
     made: dict[str, tuple[Embeddings, float | None]] = {}
-    asked: dict[str, tuple[Embeddings, npt.NDArray[np.float64]]] = {}
+    asked: dict[str, tuple[Embeddings, Doubles]] = {}
     systems = []
     costs = {}
     for name, use in told.items():

@@ -200,38 +200,33 @@ def cuts_of(
     """Every one of `dims` x `storages`, checked against the contract. Warns and raises as
     `model_systems` says.
     """
-    kind = EMBEDDINGS[contract.kind]
     name = contract.name
     chosen = similarity or contract.similarity
-    asked: list[int | None] = [dim for dim in _whole_dims(contract, dims) if dim <= contract.dim]
-    if not kind.one_vector:
+    known = [dim for dim in _whole_dims(contract, dims) if dim <= contract.dim]
+    asked: list[int | None] = [*known] or [contract.dim]
+    if EMBEDDINGS[contract.kind].one_vector:
+        known_similarity(chosen)
+    else:
         if chosen != contract.similarity:
             raise ContractError(
                 f"{name}: its embeddings are {contract.kind}, and the similarity {chosen} was "
                 "asked for; leave that out"
             )
         asked = [None]
-    else:
-        known_similarity(chosen)
+    for storage in storages:
+        _check_storage(contract, storage)
     cuts = []
-    for storage in dict.fromkeys(storages):
-        small, _, whole = storage.partition("+")
-        if whole and not kind.one_vector:
-            raise ContractError(
-                f"{name}: its embeddings are {contract.kind}, which are not scored again; got "
-                f"{storage!r}"
-            )
-        for part in filter(None, (small, whole)):
-            kind.check_storage(part)
-        cuts += [Cut(dim, small, chosen, whole) for dim in dict.fromkeys(asked or [contract.dim])]
-    useful = [cut for cut in cuts if _rescores_by_larger(contract, cut)]
-    if not useful:
+    for dim in dict.fromkeys(asked):
+        for storage in dict.fromkeys(storages):
+            small, _, whole = storage.partition("+")
+            cut = Cut(dim, small, chosen, whole)
+            if _rescores_by_larger(contract, cut):
+                cuts.append(cut)
+    if not cuts:
         raise ContractError(
             f"{name}: {', '.join(storages)} scores again by vectors no larger than those that "
             "find; wanted larger ones, as binary+int8"
         )
-    # each dim with all of its storage types, as the options list them
-    cuts = sorted(useful, key=lambda cut: asked.index(cut.dim) if asked else 0)
     short = dict.fromkeys(str(cut.dim) for cut in cuts if untrained(contract, cut))
     if short:
         trained = ", ".join(map(str, contract.matryoshka_dims)) or "none"
@@ -242,6 +237,19 @@ def cuts_of(
         message = f"{name} is made for {contract.similarity} and used with {chosen}; {MEASURED}"
         warnings.warn(message, MetricWarning, stacklevel=3)
     return cuts
+
+
+def _check_storage(contract: Contract, storage: str) -> None:
+    """Raise ContractError for a storage type that the model's embeddings cannot have."""
+    kind = EMBEDDINGS[contract.kind]
+    small, _, whole = storage.partition("+")
+    if whole and not kind.one_vector:
+        raise ContractError(
+            f"{contract.name}: its embeddings are {contract.kind}, which are not scored again; got "
+            f"{storage!r}"
+        )
+    for part in filter(None, (small, whole)):
+        kind.check_storage(part)
 
 
 def _whole_dims(contract: Contract, dims: Sequence[float]) -> list[int]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.data.open import open_data
 from nearfield.data.trained_on import TrainedOn
@@ -19,13 +18,12 @@ from nearfield.evaluate.analysis.related import Related
 from nearfield.evaluate.analysis.traits import length, script
 from nearfield.evaluate.trained import refuse_trained_on
 from nearfield.statistics.statistic import Mean, Statistic
+from nearfield.types.arrays import Doubles
 from nearfield.types.comparison import Comparison
 from nearfield.types.evaluation.slices import Holes
 from nearfield.types.price import Price
 from nearfield.types.progress import Bars, no_bars
 from nearfield.types.ranking import Ranking
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Measured:
 
     name: str
     model: str
-    scores: Mapping[str, Floats]
+    scores: Mapping[str, Doubles]
     dim: int | None = None
     storage: str = ""
     bytes_per_document: float = 0.0

@@ -196,6 +196,7 @@ def _greatest(made: Made, most: int) -> Made:
     def cut(texts: Sequence[str], role: Role) -> Floats:
         rows = np.array(made(texts, role))
         if most < rows.shape[1]:
+            # (n, 1) the least weight that each row keeps
             least = np.partition(rows, -most, axis=1)[:, -most, None]
             rows[rows < least] = 0
         return rows

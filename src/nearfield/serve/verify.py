@@ -257,6 +257,7 @@ def _order(got: Mapping[Role, Rows], wanted: Mapping[Role, Rows]) -> list[Fault]
 
 def _cut(got: Mapping[Role, Rows], wanted: Mapping[Role, Rows], dim: int) -> Fault | None:
     """Whether the vectors are the first `dim` dimensions of those wanted."""
+    # cut, vectors have other lengths; a cosine does not see them
     for role, vectors in got.items():
         if _cosines(vectors, [row[..., :dim] for row in wanted[role]]).min() < COSINE:
             return None

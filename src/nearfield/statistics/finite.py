@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import InputError
+from nearfield.types.arrays import Doubles
 
 
-def finite(values: npt.ArrayLike, what: str) -> npt.NDArray[np.float64]:
+def finite(values: npt.ArrayLike, what: str) -> Doubles:
     """`values` as float64. Raises InputError where one is not a finite number; `what` names one of
     them, as "difference".
     """

@@ -7,9 +7,10 @@ import numpy.typing as npt
 
 from nearfield.errors import InputError
 from nearfield.statistics.finite import finite
+from nearfield.types.arrays import Doubles
 
 
-def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def holm(p_values: npt.ArrayLike) -> Doubles:
     """Holm's step-down correction of m p values, in their order.
 
     The i-th smallest, from 0, is multiplied by m - i; none may be smaller than one before it nor

@@ -9,9 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.statistics.resampled import Resampled
-from nearfield.types.arrays import Doubles
-
-Integers = npt.NDArray[np.int64]
+from nearfield.types.arrays import Doubles, Integers
 
 
 class Labelling(Resampled):

@@ -6,13 +6,12 @@ import itertools
 import string
 from collections.abc import Iterator
 
-import numpy as np
-import numpy.typing as npt
+from nearfield.types.arrays import Mask
 
 Group = frozenset[int]
 
 
-def letters(different: npt.NDArray[np.bool_]) -> list[str]:
+def letters(different: Mask) -> list[str]:
     """A compact letter display of `different: (r, r)`, symmetric, rows best first: two rows share a
     letter iff not different.
 

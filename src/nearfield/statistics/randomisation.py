@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import InputError
 from nearfield.statistics.finite import finite
-from nearfield.types.arrays import Doubles
+from nearfield.types.arrays import Array, Doubles
 
 PERMUTATIONS = 10_000  # the standard error of a p of .05 is then .002
 RESOLVED = 25  # flips per row at least: the least p, times the number of rows, is then below .05
@@ -73,7 +71,7 @@ def _exact(differences: Doubles) -> float:
     return float(_at_least_as_far(flips, differences[None, :])[0] / 2**n)
 
 
-def _at_least_as_far(flips: npt.NDArray[Any], differences: Doubles) -> Doubles:
+def _at_least_as_far(flips: Array, differences: Doubles) -> Doubles:
     """For each row how many flips give a sum as far from 0 as its own; sums that differ only by
     rounding count as equal.
     """

@@ -8,8 +8,8 @@ import numpy as np
 
 from nearfield.data.open import open_pairs
 from nearfield.evaluate.pair_task import PairTask
-from nearfield.evaluate.task import Floats
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Doubles
 
 _CELLS = 4_000_000  # similarities at a time: 16 MB
 
@@ -30,7 +30,7 @@ class Bitext(PairTask):
 
     read = staticmethod(open_pairs)
 
-    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
+    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Doubles]:
         """Whether each pair was found, and its share of F1."""
         first, second = parts
         count = len(first)

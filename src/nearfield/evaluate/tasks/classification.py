@@ -13,10 +13,10 @@ from sklearn.linear_model import LogisticRegression
 from nearfield.data.labelled import Labelled
 from nearfield.errors import InputError
 from nearfield.evaluate.labelled_task import SEED, LabelledTask, numbered
-from nearfield.evaluate.task import Floats
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.statistics.labelling import MacroF1
 from nearfield.statistics.statistic import Statistic
+from nearfield.types.arrays import Doubles
 
 ACCURACY, F1 = "Accuracy", "F1"
 
@@ -79,7 +79,7 @@ class Classification(LabelledTask):
             return self.statistic
         return MacroF1(self.gold, np.tile(np.arange(len(self.gold)), (self.draws, 1)))
 
-    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
+    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Doubles]:
         """What each draw's classifier makes of the test vectors."""
         train, test = (np.asarray(part.as_dense("classification")) for part in parts)
         found = []
@@ -90,6 +90,6 @@ class Classification(LabelledTask):
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 classifier.fit(train[rows], self.learned[rows])
             found.append(classifier.predict(test))
-        right: Floats = np.mean([each == self.gold for each in found], axis=0, dtype=np.float64)
-        values: dict[str, Floats] = {ACCURACY: right, F1: np.concatenate(found).astype(np.float64)}
+        right: Doubles = np.mean([each == self.gold for each in found], axis=0, dtype=np.float64)
+        values: dict[str, Doubles] = {ACCURACY: right, F1: np.concatenate(found).astype(np.float64)}
         return {measure: values[measure] for measure in measures}

@@ -12,9 +12,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from nearfield.data.labelled import Labelled, LabelledTexts
 from nearfield.evaluate.labelled_task import SEED, LabelledTask, numbered
-from nearfield.evaluate.task import Floats
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.statistics.labelling import VMeasure
+from nearfield.types.arrays import Doubles
 
 LARGEST, BATCH = 16_384, 512  # MTEB's
 
@@ -70,7 +70,7 @@ class Clustering(LabelledTask):
         self.drawn = np.array(drawn, np.int64)
         self.statistic = VMeasure(numbered(texts.labels, names), self.drawn)
 
-    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
+    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Doubles]:
         """The cluster of each text in each draw, draw after draw."""
         vectors = np.asarray(parts[0].as_dense("clustering"))
         found = []

@@ -11,9 +11,10 @@ import numpy as np
 from nearfield.data.collection import Collection, Split
 from nearfield.evaluate.encoded_task import EncodedTask
 from nearfield.evaluate.judged_split import judged_split
-from nearfield.evaluate.task import Floats, Options
+from nearfield.evaluate.task import Options
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.functions import unit
+from nearfield.types.arrays import Doubles
 from nearfield.types.contract import Contract
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
@@ -76,7 +77,7 @@ class ImageToText(EncodedTask):
         images, captions = (unit(part.as_dense("a gap").floats()).mean(0) for part in parts)
         return (f"modality gap {np.linalg.norm(images - captions):.3f}",)
 
-    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
+    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Doubles]:
         """Whether the best of each image's own captions is among the first k."""
         images, captions = parts
         ranks: list[int] = []

@@ -9,9 +9,10 @@ import numpy as np
 
 from nearfield.data.evaluated.instructed import Instructed, open_instructed
 from nearfield.errors import InputError
-from nearfield.evaluate.task import Floats, Options, Task
+from nearfield.evaluate.task import Options, Task
 from nearfield.evaluate.tasks.reranking import Reranking
 from nearfield.statistics.statistic import Mean
+from nearfield.types.arrays import Doubles
 
 
 class InstructionFollowing(Reranking):
@@ -69,7 +70,7 @@ class InstructionFollowing(Reranking):
         """On opened rows with instructions."""
         return cls(data) if isinstance(data, Instructed) else None
 
-    def measured(self, scores: Sequence[Any], measures: Sequence[str]) -> Mapping[str, Floats]:
+    def measured(self, scores: Sequence[Any], measures: Sequence[str]) -> Mapping[str, Doubles]:
         """p-MRR of each changed query."""
         ranks = []
         for (rows, _), each in zip(self.candidates, scores, strict=True):

@@ -9,8 +9,9 @@ import numpy as np
 
 from nearfield.data.pairs import Pairs
 from nearfield.evaluate.pair_task import GoldPairs
-from nearfield.evaluate.task import Floats, Options
+from nearfield.evaluate.task import Options
 from nearfield.statistics.separation import AveragePrecision, BestAccuracy, BestF1
+from nearfield.types.arrays import Doubles
 
 
 class PairClassification(GoldPairs):
@@ -45,7 +46,7 @@ class PairClassification(GoldPairs):
         values = np.unique(data.table["score"].to_numpy())
         return cls(data) if len(values) == 2 else None
 
-    def targets(self) -> Floats:
+    def targets(self) -> Doubles:
         """1 where a pair belongs together, else 0."""
-        together: Floats = (self.gold == self.gold.max()).astype(np.float64)
+        together: Doubles = (self.gold == self.gold.max()).astype(np.float64)
         return together

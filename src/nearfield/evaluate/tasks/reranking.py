@@ -20,11 +20,11 @@ from nearfield.evaluate.analysis.related import Related
 from nearfield.evaluate.encoded_task import EncodedTask
 from nearfield.evaluate.encoders import LEXICAL
 from nearfield.evaluate.measures import cutoff, measure_name, score_ranking
-from nearfield.evaluate.task import Floats, Measured, Options
+from nearfield.evaluate.task import Measured, Options
 from nearfield.formats.reranker_folder import is_reranker
 from nearfield.runtimes.options import OpenOptions
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.types.arrays import Positions
+from nearfield.types.arrays import Doubles, Positions
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Bars, no_bars
 from nearfield.types.ranking import Ranking
@@ -131,7 +131,7 @@ class Reranking(EncodedTask):
             random=random,
         )
 
-    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
+    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Doubles]:
         """Each query's measures of its candidates, by the similarity to it."""
         queries, documents = parts
         scores = []
@@ -152,7 +152,7 @@ class Reranking(EncodedTask):
         found = self.measured(np.split(scores, ends), measures)
         return Measured(scorer.name, scorer.name, found, trained_on=seen)
 
-    def measured(self, scores: Sequence[Any], measures: Sequence[str]) -> Mapping[str, Floats]:
+    def measured(self, scores: Sequence[Any], measures: Sequence[str]) -> Mapping[str, Doubles]:
         """The measures of each query's candidates, in the order of their scores."""
         # as deep as a measure looks; a list of candidates may be shorter
         deepest = min(max(map(cutoff, measures)), len(self.document_ids))

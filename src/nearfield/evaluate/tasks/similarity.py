@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from nearfield.encoders.encoder import Encoder
 from nearfield.evaluate.pair_task import GoldPairs
-from nearfield.evaluate.task import Floats
 from nearfield.statistics.correlation import PEARSON, SPEARMAN, Pearson, Spearman
+from nearfield.types.arrays import Doubles
 from nearfield.types.progress import Progress, silent
 
 
@@ -23,7 +23,7 @@ class Similarity(GoldPairs):
     kinds: ClassVar = {SPEARMAN: Spearman, PEARSON: Pearson}
     roles = ("similarity",)
 
-    def targets(self) -> Floats:
+    def targets(self) -> Doubles:
         """People's scores."""
         return self.gold
 

@@ -19,8 +19,9 @@ from nearfield.encoders.spec import ModelSpec
 from nearfield.errors import InputError
 from nearfield.evaluate.analysis.related import Related
 from nearfield.evaluate.measures import cutoff, measure_name
-from nearfield.evaluate.task import Floats, Measured, Options, Task
+from nearfield.evaluate.task import Measured, Options, Task
 from nearfield.evaluate.tasks.retrieval import Retrieval
+from nearfield.types.arrays import Doubles
 from nearfield.types.progress import Bars, no_bars
 from nearfield.types.ranking import Ranking
 
@@ -126,7 +127,7 @@ class Spans(Task):
                         writer.judgement(f"q{at}", str(row), 1, _SPLIT)
         return spans, writer.finish().split(_SPLIT)
 
-    def _values(self, ranking: Ranking, spans: Sequence[Span], measure: str) -> Floats:
+    def _values(self, ranking: Ranking, spans: Sequence[Span], measure: str) -> Doubles:
         """Each query's share of characters."""
         rows = ranking.documents[:, : cutoff(measure)]
         values = []

@@ -9,10 +9,10 @@ import numpy as np
 from nearfield.data.evaluated.summaries import Summaries, open_summaries
 from nearfield.errors import InputError
 from nearfield.evaluate.encoded_task import EncodedTask
-from nearfield.evaluate.task import Floats
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.statistics.correlation import PEARSON, SPEARMAN, Pearson, Spearman
 from nearfield.statistics.statistic import Mean
+from nearfield.types.arrays import Doubles
 
 KINDS = {SPEARMAN: Spearman, PEARSON: Pearson}
 
@@ -50,7 +50,7 @@ class Summarisation(EncodedTask):
         self.queries = human
         self.parts = (human, machine)
 
-    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
+    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Doubles]:
         """Each text's correlation."""
         human, machine = parts
         found: dict[str, list[float]] = {measure: [] for measure in measures}

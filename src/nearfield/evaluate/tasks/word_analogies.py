@@ -9,11 +9,10 @@ import numpy as np
 from nearfield.data.readers.word_tests import Analogies, read_analogies
 from nearfield.data.word_vectors import WordVectors
 from nearfield.errors import InputError
-from nearfield.evaluate.task import Floats
 from nearfield.evaluate.tasks.known_words import FIRST, folded_twins, places
-from nearfield.evaluate.tasks.word_task import Booleans, WordTask
+from nearfield.evaluate.tasks.word_task import WordTask
 from nearfield.similarity.functions import unit
-from nearfield.types.arrays import Positions
+from nearfield.types.arrays import Doubles, Mask, Positions
 from nearfield.types.progress import Progress, silent
 
 TOTAL = "total"
@@ -48,7 +47,7 @@ class WordAnalogies(WordTask):
     unknown = "they count as wrong"
     read = staticmethod(read_analogies)
 
-    def values(self, vectors: WordVectors, progress: Progress) -> tuple[Floats, Booleans]:
+    def values(self, vectors: WordVectors, progress: Progress) -> tuple[Doubles, Mask]:
         """Which questions are answered rightly."""
         right, known = answered(vectors, self.data, progress=progress)
         return right.astype(np.float64), known
@@ -77,7 +76,7 @@ def word_analogies(
     return [*sections, _section(TOTAL, right, known)]
 
 
-def _section(name: str, right: Booleans, known: Booleans) -> SectionAccuracy:
+def _section(name: str, right: Mask, known: Mask) -> SectionAccuracy:
     return SectionAccuracy(name, int(right.sum()), int(known.sum()), int((~known).sum()))
 
 
@@ -88,7 +87,7 @@ def answered(
     first: int = FIRST,
     fold_case: bool = True,
     progress: Progress = silent,
-) -> tuple[Booleans, Booleans]:
+) -> tuple[Mask, Mask]:
     """Which questions 3CosAdd answers rightly, and which have known words only, both (n,).
 
     The answer is the word, other than a, b and c, with the greatest cosine to b - a + c, each of

@@ -11,12 +11,12 @@ from scipy import stats
 from nearfield.data.readers.word_tests import WordPairs, read_word_pairs
 from nearfield.data.word_vectors import WordVectors
 from nearfield.errors import InputError
-from nearfield.evaluate.task import Floats
 from nearfield.evaluate.tasks.known_words import FIRST, places
-from nearfield.evaluate.tasks.word_task import Booleans, WordTask
+from nearfield.evaluate.tasks.word_task import WordTask
 from nearfield.similarity.functions import unit
 from nearfield.statistics.correlation import SPEARMAN, Spearman
 from nearfield.statistics.finite import finite
+from nearfield.types.arrays import Doubles, Mask
 from nearfield.types.progress import Progress
 
 
@@ -36,7 +36,7 @@ class WordSimilarity(WordTask):
         """The correlation with people's scores."""
         return Spearman(self.data.scores)
 
-    def values(self, vectors: WordVectors, progress: Progress) -> tuple[Floats, Booleans]:
+    def values(self, vectors: WordVectors, progress: Progress) -> tuple[Doubles, Mask]:
         """Each pair's cosine."""
         return cosines(vectors, self.data)
 
@@ -83,7 +83,7 @@ def word_similarity(
 
 def cosines(
     vectors: WordVectors, pairs: WordPairs, *, first: int = FIRST, fold_case: bool = True
-) -> tuple[Floats, Booleans]:
+) -> tuple[Doubles, Mask]:
     """Each pair's cosine, 0 where a word is unknown, and which pairs are known, both (n,)."""
     known = vectors.first(first)
     words = [word for pair in pairs.words for word in pair]

@@ -8,14 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
 from nearfield.data.word_vectors import WordVectors
-from nearfield.evaluate.task import Floats, Measured, Options, Task
+from nearfield.evaluate.task import Measured, Options, Task
+from nearfield.types.arrays import Doubles, Mask
 from nearfield.types.progress import Bars, Progress, no_bars
-
-Booleans = npt.NDArray[np.bool_]
 
 
 class WordTask(Task):
@@ -44,7 +40,7 @@ class WordTask(Task):
         return None
 
     @abstractmethod
-    def values(self, vectors: WordVectors, progress: Progress) -> tuple[Floats, Booleans]:
+    def values(self, vectors: WordVectors, progress: Progress) -> tuple[Doubles, Mask]:
         """Each item's value, and which items have known words only, both (n,)."""
 
     def measure(

@@ -9,9 +9,9 @@ import numpy as np
 
 from nearfield.errors import InputError
 from nearfield.evaluate.labelled_task import LabelledTask, numbered
-from nearfield.evaluate.task import Floats
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.functions import unit
+from nearfield.types.arrays import Doubles
 
 
 class ZeroShot(LabelledTask):
@@ -41,7 +41,7 @@ class ZeroShot(LabelledTask):
         labels = [each.replace("{}", name) for name in written for each in self.templates]
         self.parts = (self.texts.texts, labels)
 
-    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
+    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Doubles]:
         """Which texts are near to their own label."""
         texts, labels = parts
         if len(self.templates) > 1:

@@ -131,6 +131,7 @@ async def _predict(call: Call, body: Predict) -> Any:
     alone = isinstance(body.inputs[0], str)
     pairs: Any = [body.inputs] if alone else body.inputs
     scores = await call.scores(call.models.judge(), pairs, raw=body.raw_scores)
+    # the one label of a cross-encoder, as transformers calls it
     found = [[{"score": score, "label": "LABEL_0"}] for score in scores]
     return found[0] if alone else found
 

@@ -10,21 +10,8 @@ from collections.abc import Sequence
 
 from nearfield.batch.tokens import Tokeniser
 
-SYLLABIC = frozenset(
-    {
-        "CJK",
-        "HIRAGANA",
-        "KATAKANA",
-        "HANGUL",
-        "THAI",
-        "LAO",
-        "KHMER",
-        "MYANMAR",
-        "TIBETAN",
-        "YI",
-        "BOPOMOFO",
-    }
-)
+_SYLLABIC = "CJK HIRAGANA KATAKANA HANGUL THAI LAO KHMER MYANMAR TIBETAN YI BOPOMOFO"
+SYLLABIC = frozenset(_SYLLABIC.split())
 """Scripts in which one letter, or syllable, is often a word."""
 MOST = 2000  # characters of a text that are looked at
 

@@ -65,39 +65,16 @@ RUN_CODE = ("encode", "search", "evaluate", "choose", "prompts", "similarity", "
 """The commands that open a model to use it as it is, and so may be told to run code of its
 folder.
 """
-SPEND = (
-    "encode",
-    "search",
-    "evaluate",
-    "choose",
-    "judge",
-    "mine",
-    "synthesise",
-    "tune",
-    "reranker",
-    "adapt",
-    "bridge",
-    "similarity",
-)
+_SPEND = """
+    encode search evaluate choose judge mine synthesise tune reranker adapt bridge similarity
+"""
+SPEND = tuple(_SPEND.split())
 """The commands that may open a model behind an API."""
-TAKE_DATA = (
-    "chunk",
-    "encode",
-    "search",
-    "evaluate",
-    "choose",
-    "plan",
-    "judge",
-    "prompts",
-    "mine",
-    "pretrain",
-    "synthesise",
-    "tune",
-    "reranker",
-    "adapt",
-    "bridge",
-    "distil",
-)
+_TAKE_DATA = """
+    chunk encode search evaluate choose plan judge prompts mine pretrain synthesise tune
+    reranker adapt bridge distil
+"""
+TAKE_DATA = tuple(_TAKE_DATA.split())
 """The commands that open a table, and so may be told how it is read."""
 USAGE_ERROR = 2
 _MISUSE: Any = typer.BadParameter.__base__  # typer's error for arguments that it cannot take

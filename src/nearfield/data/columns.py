@@ -33,17 +33,8 @@ _TABLES = (".csv", ".tsv")  # formats whose header may have been forgotten
 _MEANING = {"document": "positive", "negative": "negatives"}  # of an option
 _TEXTS = ("query", "positive", "text")
 # in the order in which they are named; that an id is not used is not worth a word
-_TELLING = (
-    "query",
-    "positive",
-    "negatives",
-    "score",
-    "text",
-    "title",
-    "relevance",
-    "group",
-    "split",
-)
+_TOLD = "query positive negatives score text title relevance group split"
+_TELLING = tuple(_TOLD.split())
 
 
 @dataclass(frozen=True)

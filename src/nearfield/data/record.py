@@ -93,8 +93,7 @@ class Record:
 
     def split(self, column: str | None) -> str:
         """The split in `column`, by the name that it has here; "" for none."""
-        found = self.label(column)
-        return SPLIT_NAMES.get(found.lower(), found)
+        return split_called(self.label(column))
 
     def checked(self, value: object, column: str) -> str:
         """`value` as text. Raises InputError when it is not a string or a whole number, or holds
@@ -118,6 +117,11 @@ class Record:
                 "character"
             ) from error
         return value
+
+
+def split_called(name: str) -> str:
+    """The split that a file or a row calls `name`."""
+    return SPLIT_NAMES.get(name.lower(), name)
 
 
 def relevance_of(value: object, place: Place, line: int) -> int:

@@ -17,36 +17,12 @@ from nearfield.errors import ModelError
 CHECKED = 64  # texts that vectors are compared on
 CALIBRATED = 300  # texts that int8 ranges are taken from: what NNCF asks for by default
 _BOUNDS = {"float32": (0.99999, "least"), "bfloat16": (0.9999, "least"), "int8": (0.997, "mean")}
-_MODULES = (
-    "argparse",
-    "collections",
-    "csv",
-    "datetime",
-    "decimal",
-    "email.message",
-    "fractions",
-    "heapq",
-    "inspect",
-    "ipaddress",
-    "itertools",
-    "json",
-    "logging",
-    "os",
-    "pathlib",
-    "random",
-    "re",
-    "shutil",
-    "socket",
-    "statistics",
-    "string",
-    "subprocess",
-    "tarfile",
-    "tempfile",
-    "textwrap",
-    "threading",
-    "urllib.parse",
-    "zipfile",
-)
+_NAMED = """
+    argparse collections csv datetime decimal email.message fractions heapq inspect ipaddress
+    itertools json logging os pathlib random re shutil socket statistics string subprocess
+    tarfile tempfile textwrap threading urllib.parse zipfile
+"""
+_MODULES = tuple(_NAMED.split())
 
 
 @dataclass(frozen=True)

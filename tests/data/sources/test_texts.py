@@ -71,3 +71,15 @@ def test_what_is_not_a_regular_file_is_named(tmp_path: Path) -> None:
     os.mkfifo(folder / "deep" / "pipe.txt")
     with pytest.raises(InputError, match=r"deep/pipe\.txt: is not a regular file"):
         open_collection(folder)
+
+
+def test_splits_of_a_folder_are_called_as_those_of_every_source(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text(f"Text {name}.", encoding="utf-8")
+    rows = [{"text": "which a", "document": "a.txt", "split": "Valid"}]
+    rows += [{"text": "which b", "document": ["b.txt", "b.txt"], "split": "TEST"}]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "queries.jsonl").write_text(lines, encoding="utf-8")
+    found = open_collection(tmp_path)
+    assert found.splits == ("dev", "test")
+    assert len(found.judgements) == 2

@@ -16,7 +16,7 @@ from nearfield.data.readers.figures import document_text, has_figures
 from nearfield.data.readers.jsonl import JsonLines
 from nearfield.data.readers.rows import Rows
 from nearfield.data.readers.trec import beir_judgements, once, trec_judgements
-from nearfield.data.record import Record
+from nearfield.data.record import Record, split_called
 from nearfield.data.sources.hub import split_in
 from nearfield.data.sources.row_files import rows_of
 from nearfield.data.sources.source import Kind, Source, converted, name_of
@@ -106,7 +106,7 @@ def write_judgements(folder: Path, writer: CollectionWriter) -> None:
     for path in judgement_files(folder):
         read = beir_judgements if path.suffix.lower() == ".tsv" else trec_judgements
         for query, document, relevance in read(path):
-            writer.judgement(query, document, relevance, path.stem)
+            writer.judgement(query, document, relevance, split_called(path.stem))
 
 
 def _tables(folder: Path) -> tuple[list[Rows], list[Rows], list[Rows]]:

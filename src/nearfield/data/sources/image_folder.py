@@ -16,6 +16,7 @@ from nearfield.data.readers.rows import Rows
 from nearfield.data.record import SPLIT_NAMES, Record
 from nearfield.data.sources.row_files import rows_of
 from nearfield.data.sources.source import Kind, Source, converted, name_of
+from nearfield.data.sources.texts import document_files
 from nearfield.data.stream import Row, Stream
 from nearfield.data.writer import CollectionWriter, PairsWriter, made_id
 from nearfield.errors import InputError
@@ -23,7 +24,8 @@ from nearfield.store.inside import inside
 from nearfield.types.data_options import DataOptions
 
 STEMS = ("captions", "metadata")
-ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet")
+ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+ABOUT = ("readme", "license", "licence", "changelog")
 FILES = ("file", "file_name", "image", "path")
 CAPTIONS = ("caption", "captions", "text", "label")
 
@@ -138,15 +140,19 @@ class ImageFolder(Source):
                 if query not in queries:
                     queries.add(query)
                     writer.query(query, caption)
-                writer.judgement(query, key, 1, row.label("split") or ALL)
+                writer.judgement(query, key, 1, row.split("split") or ALL)
+        if not queries:
+            wanted = f"has no captions; wanted a column called one of {', '.join(CAPTIONS)}"
+            raise InputError(wanted, path=self._captions.place)
         return False
 
     def _named(self, row: Record, name: str) -> str:
         """The id of the image that a row names. Raises InputError where there is none."""
         for place in (name, f"images/{name}"):
-            if inside(self.folder, place, path=Path(row.place)).is_file():
+            file = inside(self.folder, place, path=Path(row.place))
+            if file.is_file() and file.name.lower().endswith(SUFFIXES):
                 return Path(place).as_posix()
-        raise row.error(f"image {name!r} is not a file of {self.folder}")
+        raise row.error(f"image {name!r} is not a file of {self.folder} that is read as an image")
 
 
 def _beside(folder: Path, stems: Iterable[str]) -> Rows | None:
@@ -177,9 +183,10 @@ def image_files(folder: Path) -> Iterator[Path]:
 def _recognise(given: object, options: DataOptions) -> ImageFolder | None:
     if not isinstance(given, Path) or not given.is_dir():
         return None
-    if next(image_files(given), None) is not None:
+    about = (path.name.lower().startswith(ABOUT) for path in document_files(given))
+    if next(image_files(given), None) and (_beside(given, STEMS) or all(about)):
         return ImageFolder(given)
-    return None
+    return None  # a folder of texts may have pictures beside them
 
 
 IMAGES = Kind(f"a folder of {', '.join(SUFFIXES)} images", _recognise)

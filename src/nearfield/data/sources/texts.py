@@ -76,8 +76,8 @@ class TextFolder(Source):
     def _write_query(self, row: Record, writer: CollectionWriter) -> None:
         key = row.joined("_id") or str(row.line)
         writer.query(key, row.text("text"))
-        split = row.joined("split") or ALL
-        for document in row.texts("document"):
+        split = row.split("split") or ALL
+        for document in dict.fromkeys(row.texts("document")):
             if not inside(self.folder, document, path=self._queries).is_file():
                 raise row.error(f"document {document!r} is not a file of {self.folder}")
             writer.judgement(key, document, 1, split)

@@ -88,6 +88,8 @@ class Classification(LabelledTask):
             with warnings.catch_warnings():
                 # a hundred iterations are part of the definition
                 warnings.simplefilter("ignore", ConvergenceWarning)
+                # as many labels as texts are no regression
+                warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
                 classifier.fit(train[rows], self.learned[rows])
             found.append(classifier.predict(test))
         right: Doubles = np.mean([each == self.gold for each in found], axis=0, dtype=np.float64)

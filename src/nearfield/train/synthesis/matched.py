@@ -15,9 +15,8 @@ from nearfield.types.word_rule import words
 FEWEST = 30  # real queries: fewer do not show how they are distributed
 _BINS = 8  # of length: with as many real queries each
 _MARKS = ("?", "？", "؟", ";")  # the last one is Greek, where it ends a text
-_FIRST_WORDS = frozenset(
-    ("what", "why", "when", "where", "who", "whom", "whose", "which", "how", "is", "are", "do")
-)
+_ASKING = "what why when where who whom whose which how is are do"
+_FIRST_WORDS = frozenset(_ASKING.split())
 
 
 @dataclass(frozen=True)

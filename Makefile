@@ -4,7 +4,7 @@ BIN := .venv/bin
 INPUTS := pyproject.toml constraints.txt hatch_build.py $(wildcard src/nearfield/kernels/*.[ch]) src/nearfield/kernels/compile.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check docs format bench bench-environments clean
+.PHONY: demo test lint check docs format bench bench-environments clean
 
 demo: .venv/demo.stamp            ## compare and tune the default model on the standard library's own source, and report
 	$(BIN)/nearfield demo
@@ -12,10 +12,12 @@ demo: .venv/demo.stamp            ## compare and tune the default model on the s
 test: .venv/test.stamp            ## every test, on up to four processors
 	OMP_WAIT_POLICY=PASSIVE PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
-check: .venv/test.stamp           ## lint, format, types, and the tests that hold layers, surface and budgets
+lint: .venv/test.stamp            ## lint, format, types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+check: lint                       ## the same, and the tests that hold layers, surface and budgets
 	$(BIN)/pytest -q tests/test_layers.py tests/test_surface.py tests/test_budgets.py
 
 docs: .venv/test.stamp            ## the documentation as a site, in build/site

@@ -13,6 +13,7 @@ from nearfield.errors import ContractError, InputError
 from nearfield.indexes import INDEXES
 from nearfield.indexes.index import Index, exact_index
 from nearfield.indexes.shortlist import Shortlist
+from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.sparse import Sparse
@@ -31,6 +32,18 @@ def sparse(n: int, *, seed: int = 0) -> Sparse:
 def tokens(n: int, *, seed: int = 0) -> MultiVector:
     offsets = np.arange(n + 1, dtype=np.int64) * 3
     return MultiVector(clustered(3 * n, seed=seed), offsets)
+
+
+def ones(n: int, *, seed: int = 0) -> Dense:
+    """Vectors of ones of either sign: their products are whole numbers, the same in whatever order
+    they are added up.
+    """
+    signs = np.where(clustered(n, seed=seed).vectors > 0, 1, -1)
+    return Dense(signs.astype(np.float32), signs.shape[1], similarity="dot")
+
+
+def tokens_of_ones(n: int, *, seed: int = 0) -> MultiVector:
+    return replace(tokens(n), tokens=ones(3 * n, seed=seed))
 
 
 # what each takes; an index that joins the registry joins this table
@@ -145,6 +158,10 @@ def test_more_than_there_are_and_nothing_at_all(name: str, make: Make) -> None:
 
 @every_index
 def test_equal_scores_go_to_the_smaller_position(name: str, make: Make) -> None:
+    if name == "scored":
+        # which has its scores from a product of matrices: some processors' libraries round equal
+        # columns otherwise at its edge
+        make = {clustered: ones, tokens: tokens_of_ones}.get(make, make)
     once = make(5)
     documents = type(once).join([once] * 20)
     index = made(name, documents)

@@ -18,7 +18,7 @@ from tree import file_of, functions, imports, modules
 
 SOURCE_TOKENS = 447_301
 FILE_TOKENS, FUNCTION_TOKENS, FIELDS, FILES = 2_500, 400, 12, 20
-LARGER_DATACLASSES = 4
+LARGER_DATACLASSES = 1
 
 NO_CODE = {
     tokenize.COMMENT,

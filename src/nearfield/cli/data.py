@@ -333,6 +333,7 @@ def _render(facts: dict[str, Any]) -> None:
     from rich.text import Text
 
     from nearfield.report.axes import clipped
+    from nearfield.types.item import is_image_url
 
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
@@ -348,7 +349,8 @@ def _render(facts: dict[str, Any]) -> None:
             table.add_row(name, Text(f"{value:,}" if type(value) is int else str(value)))
     for name, value in facts["example"].items():
         if value not in (None, []):
-            table.add_row(f"first {name}", Text(clipped(str(value), 300)))
+            shown = "an image" if is_image_url(value) else clipped(str(value), 300)
+            table.add_row(f"first {name}", Text(shown))
     out.print(table)
 
 

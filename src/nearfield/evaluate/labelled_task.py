@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from nearfield.data.open import open_labelled
 from nearfield.evaluate.analysis.related import Related
 from nearfield.evaluate.encoded_task import EncodedTask
 from nearfield.types.arrays import Integers
+from nearfield.types.numbers import plural
 
 SEED = 42  # MTEB's
 
@@ -28,6 +29,7 @@ class LabelledTask(EncodedTask):
         self.split = "test"
         self.where = data.called
         self.texts = data.test
+        self.notes = tuple(_doubts(data))
         self.prepare()
         self.documents = len(self.texts)
         self.item_ids = tuple(map(str, range(len(self.texts))))
@@ -50,6 +52,19 @@ class LabelledTask(EncodedTask):
             groups=lambda rows: labels[rows].tolist(),
             roles=lambda contract: (self.role_of(len(self.parts) - 1, contract),) * 2,
             random=random,
+        )
+
+
+def _doubts(data: Labelled) -> Iterator[str]:
+    """What of the labels may be a mistake that lowers every system's figures."""
+    spellings: dict[str, set[str]] = {}
+    for label in (*data.train.labels, *data.test.labels):
+        spellings.setdefault(" ".join(label.casefold().split()), set()).add(label)
+    alike = [sorted(labels) for labels in spellings.values() if len(labels) > 1]
+    if alike:
+        yield (
+            f"{plural(len(alike), 'label')} written in several ways, as "
+            f"{', '.join(map(repr, alike[0]))}: each way counts as a label of its own"
         )
 
 

@@ -17,3 +17,21 @@ def test_many_labels_of_few_texts_raise_no_warning_of_another_package() -> None:
         Dense(random.normal(size=(len(texts), 4)).astype(np.float32), dim=4) for texts in task.parts
     ]
     assert task.score(parts, ["Accuracy"])["Accuracy"].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_labels_written_in_several_ways_and_unseen_ones_are_said() -> None:
+    rows = [
+        ("my card is lost", "Card", "train"),
+        ("where is my card", "card ", "train"),
+        ("pay my rent", "pay", "train"),
+        ("pay the bill", "pay", "test"),
+        ("money back", "refund", "test"),
+    ]
+    assert Classification(Labelled.of(rows)).notes == (
+        "1 label written in several ways, as 'Card', 'card ': each way counts as a label of its "
+        "own",
+        "1 label of the test part that no train text has, so that a classifier cannot give them: "
+        "'refund'",
+    )
+    clean = [row for row in rows if row[1] not in {"card ", "refund"}]
+    assert Classification(Labelled.of(clean)).notes == ()

@@ -171,7 +171,7 @@ def _kept(table: Comparison, best: Mapping[str, Row], alive: Mapping[str, Any]) 
     """The better half of the models, two at least, without those whose best row is told apart from
     the best model's.
     """
-    ranked = [name for name in best if name in alive]
+    ranked = [name for name in best if name in alive]  # without BM25, which costs nothing to keep
     half = ranked[: max(2, len(ranked) // 2)]
     p = {frozenset((pair.a, pair.b)): pair.p_holm for pair in table.pairs}
     first = best[ranked[0]].name if ranked else ""
@@ -184,10 +184,14 @@ def _chosen(
     assert table.decision is not None
     take = table.decision.take
     model = next((row.model for row in table.rows if take and row.name == take.name), "")
-    runner_up = next((name for each in reversed(rounds) for name in each.best if name != model), "")
+    ranked: list[str] = []
+    for each in reversed(rounds):  # a model of a later round is ahead of those that left before
+        ranked += each.best
+    runner_up = next((name for name in ranked if name != model), "")
     texts = (*split.collection.document_texts, *split.query_texts)
     whole = sum(map(len, dict.fromkeys(texts)))
     shares = {name: each.characters / max(1, whole) for name, each in encoders.items()}
+    # a model's time for all texts, from its time for those that it read
     everything = sum(each.seconds / shares[name] for name, each in encoders.items() if shares[name])
     work = sum(each.seconds for each in encoders.values()) / max(everything, 1e-9)
     licences = {name: each.contract.terms.licence or "" for name, each in encoders.items()}
@@ -215,11 +219,11 @@ def _runner_up_in_words(
             f"({figures}) and not measured on more."
         )
         return
-    own, other = (
-        next(row for row in table.rows if row.model == name) for name in (model, runner_up)
-    )
+    best: dict[str, str] = {}
+    for row in table.rows:  # the best first
+        best.setdefault(row.model, row.name)
     for pair in table.pairs:
-        if {pair.a, pair.b} == {own.name, other.name}:
+        if {pair.a, pair.b} == {best[model], best[runner_up]}:
             better = pair.a if pair.difference.mean > 0 else pair.b
             yield (
                 f"Runner-up: {runner_up}; of the two models' best rows {better} is ahead by "

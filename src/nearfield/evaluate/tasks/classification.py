@@ -17,6 +17,7 @@ from nearfield.similarity.embeddings import Embeddings
 from nearfield.statistics.labelling import MacroF1
 from nearfield.statistics.statistic import Statistic
 from nearfield.types.arrays import Doubles
+from nearfield.types.numbers import plural
 
 ACCURACY, F1 = "Accuracy", "F1"
 
@@ -47,6 +48,13 @@ class Classification(LabelledTask):
             raise InputError(
                 f"{self.where}: the train texts have {len(set(train.labels))} labels; a classifier "
                 "needs two at least"
+            )
+        unseen = sorted(set(self.texts.labels) - set(train.labels))
+        if unseen:
+            some = ", ".join(map(repr, unseen[:3]))
+            self.notes += (
+                f"{plural(len(unseen), 'label')} of the test part that no train text has, so that "
+                f"a classifier cannot give them: {some}",
             )
         drawn = self._drawn(train.labels)
         # a draw then holds places among the texts that are used

@@ -51,6 +51,7 @@ class Access:
         """
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         given = bearer if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        # bytes, as compare_digest refuses strings that are not ASCII, and a header may hold Latin-1
         fits = [hmac.compare_digest(given.encode(), key.encode()) for key in self.keys]
         if self.keys and not any(fits):
             raise Refusal(why.UNAUTHORISED, "the API key is missing or wrong")
@@ -114,6 +115,8 @@ def _add(
         schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
         content = {"application/json": {"schema": schema}}
         shown = {"requestBody": {"required": True, "content": content}}
+    # the handler reads the body itself, so that FastAPI has to be told what it looks like; the
+    # path below a dialect's name takes the same and is left out of the page
     app.add_api_route(
         path,
         handler,
@@ -142,6 +145,7 @@ class _Handler:
     async def __call__(self, request: Request) -> Response:
         started = time.perf_counter()
         call = Call(self._models, self._access.strict, self._models.limits.seconds)
+        # until its fields say whose a body is, the last of the path's dialects words a refusal
         dialect, route = self._choices[-1]
         try:
             given: Any = request.path_params
@@ -161,6 +165,7 @@ class _Handler:
         except NearfieldError as error:
             response = _refused(dialect, in_words(error))
         except ClientDisconnect:
+            # nobody reads this answer: it is for the log and the metrics
             response = Response(status_code=why.LEFT)
         except Exception:
             log.exception("a request failed")
@@ -175,6 +180,7 @@ class _Handler:
         """The request's body, refused as soon as it is too large or too slow."""
         limits = self._models.limits
         too_large = Refusal(why.TOO_LARGE, f"the body is larger than {limits.body_bytes:,} bytes")
+        # a body that is sent in chunks states no length, so that what arrives is counted, too
         stated = request.headers.get("content-length", "0")
         if stated.isdecimal() and int(stated) > limits.body_bytes:
             raise too_large
@@ -202,6 +208,8 @@ class _Handler:
 
 def _parsed(body: bytes) -> Any:
     try:
+        # json.loads takes a BOM and lone surrogates, and ends deep nesting in a RecursionError,
+        # which is no ValueError
         return from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise Refusal(why.INVALID, f"the body is not JSON in UTF-8: {error}") from error
@@ -238,6 +246,7 @@ async def _while_there(request: Request, answer: Awaitable[Any]) -> Any:
 
 
 async def _left(request: Request) -> None:
+    # a request without a body gives one empty part before
     while (await request.receive())["type"] != "http.disconnect":
         pass
 

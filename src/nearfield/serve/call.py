@@ -128,6 +128,7 @@ class Call:
             self.models.make_room(model)
             return opener()
 
+        # weights take seconds to read: other requests are answered meanwhile
         return await asyncio.to_thread(opened)
 
     async def _done(self, future: Future[T]) -> T:

@@ -19,6 +19,8 @@ from nearfield.types.role import DOCUMENT, QUERY
 
 _FORMAT = "1"
 LONGEST = 4  # times what the model reads: the longest text, in words
+# Each tells some of the faults in `hypotheses` from the others: case, line breaks, characters that
+# NFKC changes, scripts beyond ASCII and Latin-1.
 _SHORT = (
     "a cat",
     "A CAT",
@@ -48,6 +50,7 @@ def reference_texts(max_tokens: int) -> list[str]:
     """Short texts, one about as long as the model reads, and texts longer than that, whose
     beginnings and ends differ.
     """
+    # a static model reads without a limit, which is a million tokens here (`UNLIMITED`)
     most = min(max_tokens, 8192)
     texts = list(_SHORT)
     for share, turn in ((0.4, 0), (0.9, 7), (1.5, 13), (2.5, 21), (LONGEST, 34)):
@@ -88,11 +91,13 @@ class Certificate:
         from nearfield.encoders.reranker import Reranker
 
         judge = Reranker.open(folder)
+        # not every API of rerankers takes an empty document
         texts = [text for text in reference_texts(judge.folder.max_tokens) if text.strip()]
         everyone = np.arange(len(texts))
         vectors = {}
         for query in QUERIES:
             scores = judge.score_at([query], texts, (np.zeros_like(everyone), everyone))
+            # (n, 1), so that scores are kept as vectors are
             vectors[query] = scores[:, None]
         return cls(judge.name, model_hash(folder), tuple(texts), vectors)
 

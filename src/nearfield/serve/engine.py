@@ -39,6 +39,7 @@ class Work(Generic[Item, Result]):
 
     def take(self, tokens: int) -> list[int]:
         """The next items of at most so many tokens; one at least."""
+        # one that costs more than `tokens` would wait for ever otherwise
         taken = [self.waiting.popleft()]
         tokens -= self.costs[taken[0]]
         while self.waiting and self.costs[self.waiting[0]] <= tokens:
@@ -78,10 +79,13 @@ class Engine(Generic[Item, Result]):
         self._cost = cost
         self._limits = limits
         self._works: deque[Work[Item, Result]] = deque()
+        # its lock is reentrant: `_taken` ends late requests while it is held, and the callback that
+        # runs then takes it again
         self._changed = threading.Condition()
         self._closing = False
         self._running = 0  # tokens of the turn that is being made
         self._speed = 0.0  # tokens per second, 0 before the first turn of PIECE_TOKENS
+        # daemon, so that a process that ends without `close` does not wait for it
         self._thread = threading.Thread(target=self._turns, name="engine", daemon=True)
         self._thread.start()
 
@@ -150,6 +154,7 @@ class Engine(Generic[Item, Result]):
                     taken = self._taken()
                 self._running = sum(work.costs[at] for work, at in taken)
             started = time.perf_counter()
+            # without the lock, so that requests come and leave during the turn
             self._make(taken)
             with self._changed:
                 # a small turn, such as the first one of a cold model, says nothing of many texts
@@ -169,6 +174,7 @@ class Engine(Generic[Item, Result]):
         taken: list[tuple[Work[Item, Result], int]] = []
         left = BATCH_TOKENS
         # round and round, a piece of each request at a time, until the turn is full
+        # what is late or was cancelled drops out here: nothing of it waits
         round_ = deque(work for work in self._works if work.waiting)
         while round_ and left > 0:
             work = round_.popleft()

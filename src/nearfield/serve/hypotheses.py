@@ -100,6 +100,7 @@ def _of_prompts(encoder: TextEncoder) -> Iterator[Hypothesis]:
         ("wrong prompt", "all have the query's prompt", dict.fromkeys(own, query)),
         ("wrong prompt", "all have the document's", dict.fromkeys(own, document)),
     ):
+        # a task's role without an entry would be unknown to the contract, which is an error
         known = dict.fromkeys(own, "") | prompts
         changed = encoder.under(replace(encoder.contract, prompts=known))
         yield Hypothesis(fault, what, floats(changed))
@@ -138,7 +139,9 @@ def _read_by(encoder: TextEncoder, tokeniser: Tokeniser, contract: Contract | No
 
 def _of_lengths(encoder: TextEncoder) -> Iterator[Hypothesis]:
     own = encoder.contract.max_tokens
+    # usual limits, and those of a back-end that takes the special tokens off once more
     for length in sorted({*LENGTHS, own - 2, own - 1, own // 2}):
+        # two special tokens leave nothing of a text; beyond LONGEST, hardly any text is cut
         if length == own or not 2 < length <= LONGEST * own:
             continue
         tokeniser = Tokeniser(
@@ -146,6 +149,7 @@ def _of_lengths(encoder: TextEncoder) -> Iterator[Hypothesis]:
             max_tokens=length,
             from_start=encoder.tokeniser.cuts_start,
         )
+        # an encoder cuts at the smaller one of its tokeniser's limit and its contract's
         contract = replace(encoder.contract, max_tokens=length)
         yield Hypothesis(
             "truncation length",

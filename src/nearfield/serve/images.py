@@ -16,6 +16,7 @@ def as_url(image: str) -> str:
     """
     if is_image_url(image):
         return image
+    # base64 has no colon; an address has one behind its scheme
     if ":" in image:
         message = f"an image is at {image[:60]!r}, and this server fetches none; send it in base64"
         raise Refusal(INVALID, message)

@@ -42,6 +42,7 @@ class KeptRows:
             return
         self._rows[key] = row
         self.size += _bytes(row)
+        # this may drop the row that was just put: with a limit of 0, nothing is kept
         while self.size > self.limit:
             _, dropped = self._rows.popitem(last=False)
             self.size -= _bytes(dropped)

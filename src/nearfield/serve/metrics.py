@@ -20,6 +20,7 @@ class Metrics:
     """
 
     def __init__(self, models: Models) -> None:
+        # prometheus_client's own is one per process, and refuses the names of a second server
         self._registry = registry = CollectorRegistry()
         labels = ("dialect", "path", "status")
         self._requests = Counter(
@@ -44,6 +45,8 @@ class Metrics:
 
     def note(self, place: tuple[str, str], status: int, seconds: float, call: Call) -> None:
         """Count a request that was answered; `place` is its dialect and its path."""
+        # labels are paths of routes and names of served models, not what a client sent: each value
+        # of a label is a time series that stays
         self._requests.labels(*place, str(status)).inc()
         self._seconds.labels(place[0]).observe(seconds)
         if call.model:

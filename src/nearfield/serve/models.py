@@ -30,6 +30,7 @@ from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.role import Role
 
+# NAME=MODEL; behind an @ or in a path, a = belongs to the model's spec
 _NAMED = re.compile(r"([^@=/\\]+)=(.+)", re.DOTALL)
 _CHARACTERS = 4  # per token, about
 _SPECIALS = 3
@@ -163,6 +164,7 @@ class ServedModel:
     @cached_property
     def _embedding(self) -> Engine[tuple[Role, str], Row]:
         most = self.encoder().contract.max_tokens
+        # what is cut off a long text is not computed
         engine: Engine[tuple[Role, str], Row] = Engine(
             self._rows, lambda item: min(most, _tokens(item[1])), self._limits
         )
@@ -180,6 +182,7 @@ class ServedModel:
     def _rows(self, items: list[tuple[Role, str]]) -> list[Row]:
         """The run of the embedding engine: only what is not kept from before is encoded, once."""
         kept = self._kept  # as `close` may put another in its place
+        # opened again where `make_room` closed the model since the request was accepted
         encoder = self.encoder()
         rows: dict[tuple[Role, str], Row] = {}
         wanted = []
@@ -265,6 +268,7 @@ class Models:
         others = [model for model in self.by_name.values() if model.open]
         total = wanted.size + sum(model.size for model in others)
         for model in sorted(others, key=lambda model: model.used):
+            # what is waited for stays open, even above the limit
             if total > limit and model.idle:
                 model.close()
                 total -= model.size

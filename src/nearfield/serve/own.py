@@ -78,6 +78,7 @@ class Searching:
 
     def __init__(self, found: Searchable) -> None:
         self._found = found
+        # all documents' vectors, cut: made once per dim and storage, not for each search
         self._stored = lru_cache(maxsize=8)(self._as)
 
     def __call__(self, body: Search) -> dict[str, Any]:
@@ -116,6 +117,7 @@ class Searching:
             query = asked if body.dim is None else asked.truncate(body.dim)
         except InputError as error:
             raise Refusal(INVALID, str(error)) from error
+        # (documents,)
         scores = query.scores(documents)[0]
         if where is not None:
             scores = np.where(where, scores, -np.inf)

@@ -24,6 +24,7 @@ async def texts_of(call: Call, name: str, given: Given) -> list[str]:
         return [given]
     if not given:
         return []
+    # in OpenAI's API a list of numbers is one text, and a list of lists is several
     every: Sequence[str | int | list[int]] = [given] if isinstance(given[0], int) else given
     texts = []
     for item in every:
@@ -31,6 +32,7 @@ async def texts_of(call: Call, name: str, given: Given) -> list[str]:
             texts.append(item)
             continue
         _, encoder, _ = await call.encoder(name)
+        # text again, as the queue, the cache and the prompts of roles are of texts
         texts.append(_text(encoder, item))  # type: ignore[arg-type]
     return texts
 
@@ -38,6 +40,8 @@ async def texts_of(call: Call, name: str, given: Given) -> list[str]:
 def _text(encoder: Encoder[Embeddings], ids: list[int]) -> str:
     """The text of token ids."""
     tokeniser = _tokeniser(encoder)
+    # langchain sends the ids of OpenAI's tokenisers unless it is told not to: those beyond this
+    # vocabulary show it, smaller ones are read as other text
     wrong = [number for number in ids if not 0 <= number < tokeniser.size]
     if wrong:
         raise Refusal(
@@ -63,6 +67,7 @@ async def cut(
     _, encoder, _ = await call.encoder(name)
     contract = encoder.contract
     tokeniser = _tokeniser(encoder)
+    # whose prompt takes its share of the tokens
     known = role if role is not None and role in contract.prompts else DOCUMENT
     before, after = tokeniser.around()
     prompt = tokeniser.prompt_cost(contract.prompt(known))

@@ -52,6 +52,7 @@ def vectors(call: Call, rows: Sequence[Row], dim: int | None = None) -> Floats:
             known = ", ".join(map(str, trained)) or "all of them alone"
             call.warn(f"{call.contract} was not trained for {dim} dimensions, but for {known}")
         dense = dense.truncate(dim)
+    # orjson writes contiguous arrays alone
     return np.ascontiguousarray(dense.floats())
 
 
@@ -84,7 +85,9 @@ def stored(floats: Floats, storage: str) -> Array:
     if storage == "int8":
         return as_int8(floats)
     if storage == "uint8":
+        # int8 cannot hold the sum
         return (as_int8(floats).astype(np.int16) + 128).astype(np.uint8)
+    # (n, dim / 8), rounded up
     bits = np.packbits(floats > 0, axis=1)
     if storage == "ubinary":
         return bits

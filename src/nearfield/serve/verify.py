@@ -140,8 +140,10 @@ def _row(target: str, found: Any, vocabulary: int | None) -> Floats:
     `vocabulary`, of which this is the size.
     """
     try:
+        # what is too large for float32 becomes infinite, and is refused below
         with np.errstate(over="ignore"):
             if vocabulary is None:
+                # an item that the answer leaves out makes one NaN, which is refused below, too
                 row = np.asarray(found, np.float32)
             else:
                 row = np.zeros(vocabulary, np.float32)
@@ -163,6 +165,7 @@ def compare(
     texts = [certificate.texts[at] for at in kept]
     wanted = {role: vectors[kept] for role, vectors in certificate.vectors.items()}
     got = {role: made(texts, role) for role in wanted}
+    # of (dim,) and of (tokens, dim) alike; an empty item tells none
     dims = {len(row.T) for rows in got.values() for row in rows if row.size}
     if dims != {encoder.contract.dim}:
         what = f"vectors have {sorted(dims)} dimensions; wanted {encoder.contract.dim}"
@@ -173,7 +176,8 @@ def compare(
         alone = [made([text], role)[0] for text in texts]
         rows.append(_agreement(role, got[role], wanted[role], alone))
     faults = _order(got, wanted)
-    if not faults:  # alone, each vector has its place
+    # vectors in another order differ from what is wanted, and from those of each text alone
+    if not faults:
         if min(row.worst for row in rows) < COSINE:
             faults.append(_diagnosis(got, wanted, texts, encoder))
         faults += _batch(rows)
@@ -197,6 +201,7 @@ def _agreement(role: Role, got: Rows, wanted: Rows, alone: Rows) -> Agreement:
 def _matrices(*every: Rows) -> list[Floats]:
     """Each as (n, width): the vectors of an item one after the other, and zeros behind the last."""
     width = max(row.size for rows in every for row in rows)
+    # one token more or less shifts all behind it, so that the cosine falls at once
     found = [np.zeros((len(rows), width), np.float32) for rows in every]
     for matrix, rows in zip(found, every, strict=True):
         for at, row in enumerate(rows):
@@ -281,12 +286,14 @@ def _diagnosis(
         except NearfieldError:  # what the model cannot do, nobody has done with it
             continue
         found = _explained(got, made)
+        # a later one that makes the same vectors differs by rounding alone
         if found > score + 1e-6:
             best = hypothesis
             score = found
         # nothing that is tried later can explain it so much better
         if score > COSINE and 1 - score < (1 - before) / 20:
             break
+    # named where it takes three quarters of the distance away, else mentioned as the nearest
     if best is not None and 1 - score < (1 - before) / 4:
         return Fault(best.fault, best.what)
     if _worst(got, wanted) > ROUNDED:

@@ -85,6 +85,7 @@ def scorer(target: str) -> Scored:
                 part = documents[start : start + PART]
                 request = vendor.reranking(address.model, query, part)
                 found = answered(target, vendor, request, vendor.relevance)
+                # a document that the answer leaves out is NaN, which is refused below
                 scores += [found.get(at, np.nan) for at in range(len(part))]
         try:
             row = np.asarray(scores, np.float32)
@@ -181,6 +182,7 @@ def _diagnosis(
             least = apart
         if apart < NEAR:
             break
+    # as for vectors: named where it takes three quarters of the distance away
     if best is not None and least < before / 4:
         return best
     if before < ROUNDED * max(float(np.ptp(row)) for row in wanted.values()):

@@ -17,7 +17,9 @@ from nearfield.serve.vectors import as_base64, stored, vectors
 from nearfield.types.item import is_image_url
 from nearfield.types.role import DOCUMENT, IMAGE, QUERY
 
+# Cohere takes 96 texts in a call, and recommends no more than 1,000 documents.
 MOST_TEXTS, MOST_DOCUMENTS = 96, 1000
+# classification and clustering are roles by the same names
 ROLES = {"search_query": QUERY, "search_document": DOCUMENT, "image": IMAGE}
 Storage = Literal["float", "int8", "uint8", "binary", "ubinary", "base64"]
 

@@ -32,6 +32,7 @@ class Prompt(BaseModel):
 async def _embed(call: Call, body: Embed) -> dict[str, Any]:
     started = time.perf_counter_ns()
     texts = [body.input] if isinstance(body.input, str) else body.input
+    # as Ollama does, an empty list is answered with one; the others refuse it
     found: Any = []
     if texts:
         rows = await call.rows(body.model, texts, whole=body.truncate is False)
@@ -39,6 +40,7 @@ async def _embed(call: Call, body: Embed) -> dict[str, Any]:
     return {
         "model": body.model,
         "embeddings": found,
+        # nanoseconds
         "total_duration": time.perf_counter_ns() - started,
         "load_duration": 0,
         "prompt_eval_count": call.tokens,

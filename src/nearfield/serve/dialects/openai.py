@@ -12,6 +12,7 @@ from nearfield.serve.refusal import INVALID, UNKNOWN, Refusal
 from nearfield.serve.texts import texts_of
 from nearfield.serve.vectors import embedded, vectors
 
+# OpenAI takes no longer list.
 MOST_INPUTS = 2048
 Input = str | list[str] | list[int] | list[list[int]]
 _CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
@@ -38,6 +39,7 @@ async def _embed(call: Call, body: Embed) -> dict[str, Any]:
     found = vectors(call, rows, body.dimensions)
     return {
         "object": "list",
+        # what the SDK asks for where its caller says nothing, and reads as little-endian float32
         "data": embedded(found, in_base64=body.encoding_format == "base64"),
         "model": body.model,
         "usage": {"prompt_tokens": call.tokens, "total_tokens": call.tokens},

@@ -95,6 +95,7 @@ async def _rows(call: Call, body: Embed, ability: str) -> list[Row]:
     if len(texts) > MOST_INPUTS:
         message = f"batch size {len(texts)} > maximum allowed batch size {MOST_INPUTS}"
         raise Refusal(TOO_LARGE, message)
+    # the model cuts the right end itself
     if body.truncate and body.truncation_direction.lower() == "left":
         texts = await cut(call, name, texts, body.prompt_name, start=True)
     return await call.rows(name, texts, body.prompt_name, whole=not body.truncate)

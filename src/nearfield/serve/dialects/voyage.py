@@ -13,6 +13,7 @@ from nearfield.serve.ranked import ranked
 from nearfield.serve.refusal import INVALID, UNKNOWN, Refusal
 from nearfield.serve.vectors import embedded, stored, vectors
 
+# Voyage takes no longer list.
 MOST_TEXTS = 1000
 
 

@@ -53,15 +53,19 @@ def judging_app(assessor: Assessor, key: str) -> FastAPI:
     async def guarded(
         request: Request, answer: Callable[[Request], Awaitable[Response]]
     ) -> Response:
+        # a browser says which page asks; other pages may not judge
         origin = request.headers.get("origin")
         if origin not in (None, f"http://{request.headers.get('host')}"):
             return Response("asked by another page", 403)
+        # a body in chunks states no length and may be of any
         size = request.headers.get("content-length", "0" if request.method == "GET" else "")
         if not size.isdecimal() or int(size) > _LARGEST:
             return Response("wanted a short body that says its length", 413)
         return await answer(request)
 
     app = FastAPI(openapi_url=None)
+    # a page elsewhere may have its own name point to this machine (DNS rebinding); it keeps that
+    # name as the host, and the request is refused
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS))
     app.mount(f"/{key}", page)
     return app

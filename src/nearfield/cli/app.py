@@ -136,6 +136,7 @@ class Commands(TyperGroup):
             except NearfieldError as error:
                 message = str(error)
             except OSError as error:
+                # of no file: typer ends a broken pipe, `main` a full stdout; the rest is a bug
                 if error.filename is None:
                     raise
                 message = f"{error.filename}: {error.strerror}"
@@ -303,6 +304,7 @@ def _warnings_in_one_line() -> Iterator[None]:
                 seen.add(str(message))
                 err.say(f"warning: {message}", style="yellow")
 
+        # by itself, Python goes by the line of code that warns; `seen` goes by the words
         warnings.simplefilter("always", NearfieldWarning)
         warnings.showwarning = show
         yield
@@ -324,6 +326,7 @@ def _log_in_one_line() -> Iterator[None]:
     try:
         yield
     finally:
+        # the process may be that of a program or a test that calls several commands
         logger.removeHandler(lines)
         logger.setLevel(level)
 

@@ -62,6 +62,7 @@ def choose(
     from nearfield.types.evaluation.decision import Limits
 
     if write is not None:
+        # found out before all models have encoded, and not after
         check_writable(write)
     options = replace(
         GRID,
@@ -77,6 +78,7 @@ def choose(
         on,
         measure=measure or "nDCG@10",
         options=options,
+        # in the order of LIMITS, which is that of the fields
         limits=Limits(*ASKED.get().values()),
         seed=seed,
         allow=allow or (),

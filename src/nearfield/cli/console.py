@@ -35,6 +35,7 @@ def printable(text: str) -> str:
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", text))
 
 
+# rich takes 80 where there is no terminal, and would break the rows of a table that a script reads
 UNCUT = 4_000  # columns of what is no terminal
 
 
@@ -53,6 +54,7 @@ class PlainConsole(Console):
             return size
         return ConsoleDimensions(UNCUT, size.height)
 
+    # an overridden property has no setter of its own, and rich sets the size, too
     @size.setter
     def size(self, size: tuple[int, int]) -> None:
         self._width, self._height = size
@@ -131,10 +133,12 @@ def emit_json(value: Any, *, indent: int | None = 1) -> None:
     them.
     """
     text = json.dumps(_plain(value), ensure_ascii=False, indent=indent, allow_nan=False)
+    # UTF-8 has no surrogates, so that the text could not be written
     text = _SURROGATES.sub(_escaped, text)
     if out.is_terminal:
         text = _CONTROLS.sub(_escaped, text)
     out.file.write(f"{text}\n")
+    # whoever reads a pipe has each answer at once
     out.file.flush()
 
 

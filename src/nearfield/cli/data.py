@@ -306,6 +306,7 @@ def _facts(found: Collection | Pairs) -> dict[str, Any]:
     facts: dict[str, Any] = {"kind": "collection", "name": found.name}
     for what in ("documents", "queries", "judgements"):
         facts[what] = len(getattr(found, what))
+    # "" is the group of documents that are in none
     facts["groups"] = len(set(found.documents["group"].to_pylist()) - {""})
     if found.cut:
         facts["cut"] = found.cut
@@ -346,6 +347,7 @@ def _render(facts: dict[str, Any]) -> None:
                     f"{sizes['queries']:,} judged queries, {sizes['judgements']:,} judgements",
                 )
         elif name != "example":
+            # isinstance would take the bool `scored` for a number
             table.add_row(name, Text(f"{value:,}" if type(value) is int else str(value)))
     for name, value in facts["example"].items():
         if value not in (None, []):

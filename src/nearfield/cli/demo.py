@@ -66,6 +66,7 @@ def _under_headings(title: str) -> Iterator[Progress]:
 
         def show(done: int, total: int, note: str = "") -> None:
             nonlocal said
+            # a run's note begins with the title of its stage (`Outlook`)
             stage = next((name for name in STAGES if note.startswith(name)), said)
             if stage != said:
                 said = stage

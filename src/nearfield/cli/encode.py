@@ -113,6 +113,7 @@ def encode(
         stream = open_stream(source, role, field=field)
     else:
         stream = stream_standard_input(sys.stdin.buffer, field=field)
+    # what a converted model is proved on; of standard input none, which can be read only once
     sample = stream.sample()
     encoder = open_model(
         model, runtime=runtime, precision=precision, device=device, proof=Proof.on(sample, fidelity)
@@ -120,8 +121,10 @@ def encode(
     request = Request(
         role, dim, dtype, strict, source=ModelSpec.parse(model).lasting, pool_tokens=pool_tokens
     )
+    # behind the opening, so that a model that cannot be opened discards nothing
     if restart:
         restart_job(to)
+    # the price of standard input is not known before it is read
     if stream.repeatable:
         afford([encoder], {role: (row.text for row in stream.rows() if not row.fault)})
     with progress_bar(f"encoding with {encoder.contract.name}, {ran_by(encoder)}") as progress:

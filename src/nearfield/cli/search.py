@@ -189,6 +189,8 @@ def _asked(query: str | None, file: Path | None) -> Iterable[list[Row]]:
     elif file is not None:
         rows = open_queries(file).rows()
     elif sys.stdin.isatty():
+        # the prompt comes when the collection and the model are open; the first query of a file or
+        # a pipe is read before that, so that an empty input is refused at once
         return ([row] for row in _whole(_typed()))
     else:
         rows = stream_standard_input(sys.stdin.buffer).rows()

@@ -97,6 +97,7 @@ def _pairs(
     from nearfield.similarity.functions import FUNCTIONS
 
     if query.one_vector:
+        # each table is (texts, against), or (texts, texts)
         ours = np.asarray(query)
         theirs = np.asarray(document)
         scores = {name: function(ours, theirs) for name, function in FUNCTIONS.items()}
@@ -105,6 +106,7 @@ def _pairs(
     pairs = []
     for a, text in enumerate(texts):
         for b, other in enumerate(against or texts):
+            # each pair once, and no text with itself
             if against or a < b:
                 values = {name: float(table[a, b]) for name, table in scores.items()}
                 pairs.append((text, other, values))

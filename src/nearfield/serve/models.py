@@ -109,6 +109,7 @@ class ServedModel:
             raise Refusal(400, f"{self.name} is a reranker and has no embeddings")
         self.used = time.monotonic()
         with self._lock:
+            # requests that come while it is read wait here, and do not read it again
             if self._encoder is None:
                 self._encoder = self._opened(self._open_encoder)
             return self._encoder

@@ -237,6 +237,7 @@ def _show(
         from nearfield.report.table import comparison_table
 
         out.print(comparison_table(found))
+        # the whole path where another of the models has the same name (`row_names`)
         names = {made.folder.name, str(made.folder)}
         for pair in found.pairs:
             if names & {pair.a, pair.b}:

@@ -82,6 +82,7 @@ def catalog(
         dim=dim,
         local=local,
     )
+    # a card that does not say whether it meets a need is left out, too
     known = [card for card in cards().values() if fit(card, needs).certain]
     cached = set()
     for card in known:

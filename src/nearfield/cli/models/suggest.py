@@ -122,6 +122,7 @@ def on_a_terminal() -> bool:
 def _plain(found: Suggestions, *, most: int) -> dict[str, Any]:
     from nearfield.report.suggestions import basis
 
+    # costs are those of a million tokens where no number is stated
     tokens = found.needs.tokens or 1_000_000
     rows = [_row(item, tokens) for item in found.candidates]
     return {

@@ -140,9 +140,11 @@ def _serve(assessor: Assessor, port: int, *, show: bool) -> None:
     require("fastapi", extra="serve")
     from nearfield.serve.judging.app import judging_app
 
+    # other users of this machine reach the port, too, and cannot guess the page's path
     key = secrets.token_urlsafe(16)
     app = judging_app(assessor, key)
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False)
+    # before the address is said: 0 is any free port
     listening = config.bind_socket()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/{key}/"
     err.say(f"judge at {url}; Ctrl-C ends")

@@ -62,6 +62,7 @@ def _show(found: list[Planned]) -> None:
         return UNKNOWN if each.hours is None else duration(3600 * each.hours)
 
     def bytes_of(storage: str) -> Column:
+        # NaN, shown as –, where the model's kind has no such storage
         sizes = [each.bytes.get(storage, math.nan) for each in found]
         return column_of(sizes, storage, size, 6)
 

@@ -102,6 +102,7 @@ def serve(
     )
     listening = listening_socket(host, port)  # said before models are opened
     served = _models(models, limits, (runtime, precision, device))
+    # "" is left out: a request that gives no key would fit it
     keys = tuple(filter(None, os.environ.get(KEYS, "").split(",")))
     app = application(served, Access(keys, strict_roles), _searchable(served, collection))
     url = f"http://{host}:{listening.getsockname()[1]}"
@@ -126,14 +127,18 @@ def server_of(app: Any, limits: Limits) -> Any:
     class Server(uvicorn.Server):  # type: ignore[misc, name-defined]
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             await super().shutdown(sockets)
-            for connection in list(self.server_state.connections):  # of who did not read in time
+            # uvicorn gives up the tasks of clients that do not read in time, and leaves their
+            # connections open
+            for connection in list(self.server_state.connections):
                 connection.transport.abort()
+            # what abort() does, it does in the loop's next turn
             await asyncio.sleep(0)
 
     config = uvicorn.Config(
         app,
         port=0,
         log_config=None,
+        # the application logs each request itself, in JSON
         access_log=False,
         # longer than clients keep a connection (httpx and the vendors' SDKs 5 s, load balancers
         # 60 s): the side that is about to send must not find it closed

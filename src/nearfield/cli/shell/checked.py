@@ -63,6 +63,7 @@ class Checked(TyperCommand):
         name = command_name(ctx)
         if name in TRAINING:
             refuse_unknown(ctx.params)
+        # for the line on the next step, which reads the same data
         RESTATED.set(restated(ctx))
         result = super().invoke(ctx)
         if name in NEXT and not ctx.params.get("json"):
@@ -110,6 +111,7 @@ def refuse_unknown(given: Mapping[str, Any]) -> None:
     from nearfield.models.find import refuse_unknown_model
 
     for model in _texts(given, MODELS):
+        # behind an API, there is no folder to look for
         if Address.parse(ModelSpec.parse(model).name) is not None:
             continue
         if model in LEXICAL:

@@ -21,5 +21,6 @@ def show_help(
         nearfield help models get
     """
     words = [*(command or []), "--help"]
+    # not standalone, it returns the exit code and does not leave with it
     status = ctx.find_root().command.main(words, prog_name="nearfield", standalone_mode=False)
     raise typer.Exit(status or 0)

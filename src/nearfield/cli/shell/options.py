@@ -26,6 +26,7 @@ def with_options(
         finally:
             given.reset(before)
 
+    # where a file imports `annotations` from __future__ they are strings, and typer wants types
     signature = inspect.signature(command, eval_str=True)
     kind = inspect.Parameter.KEYWORD_ONLY
     parameters = dict(signature.parameters)

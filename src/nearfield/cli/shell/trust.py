@@ -13,6 +13,7 @@ import typer
 from nearfield.cli.shell.options import Given, with_options
 
 _NAME = "trust_remote_code"
+# commands without the option open models, too, and ask `trusted`
 _GIVEN: Given = ContextVar(_NAME, default={_NAME: False})  # noqa: B039  # which nobody changes
 _OPTION = typer.Option(
     "--trust-remote-code",

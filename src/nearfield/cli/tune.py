@@ -75,7 +75,6 @@ def tune(
     folder = to or Path("runs") / f"{Path(model).name}-{collection.name}"
     chosen = tuning_recipe(model, recipe)
     also: Mapping[str, Any] = {"to": folder, "allow": allow or (), "pairs": pairs or ""}
-    # the processes stay for the trials and for the run after them
     with together(processes) as group, logged(log_to, folder) as rows:
         setting = Setting(progress_bar, group, source=on, device=device, rows=rows)
         if trials > 1:

@@ -139,7 +139,7 @@ def _read_by(encoder: TextEncoder, tokeniser: Tokeniser, contract: Contract | No
 
 def _of_lengths(encoder: TextEncoder) -> Iterator[Hypothesis]:
     own = encoder.contract.max_tokens
-    # usual limits, and those of a back-end that takes the special tokens off once more
+    # usual limits, and those of a back-end that takes one or both special tokens off once more
     for length in sorted({*LENGTHS, own - 2, own - 1, own // 2}):
         # two special tokens leave nothing of a text; beyond LONGEST, hardly any text is cut
         if length == own or not 2 < length <= LONGEST * own:

@@ -33,6 +33,7 @@ class Adapted(Wrapped[Dense]):
         own = self.encoder.identity
         if own is None:
             return None
+        # without it the cache would take a vector of the model alone for one behind the map
         return {**own, "adapter": self.adapter.files}
 
     @property

@@ -56,6 +56,7 @@ class Adapter:
         """The vectors, with those mapped that are of the adapter's role; `roles` says which are of
         each.
         """
+        # `floats` may be the very array of `vectors`, which may be the cache's or the caller's
         mapped = vectors.floats().copy()
         if self.role in roles:
             at = roles[self.role]

@@ -40,6 +40,7 @@ class ChatPairs:
                 folder, local_files_only=True, trust_remote_code=False
             )
         self._parts = any(sign in str(self._template.chat_template) for sign in _IN_PARTS)
+        # sentence-transformers hands these to apply_chat_template, all but restore_suffix
         settings = settings_of(folder).object("processing_kwargs", None)
         self._options: dict[str, Any] = {}
         if settings is not None:
@@ -71,6 +72,7 @@ class ChatPairs:
         source, offsets = laid_out(starts, kept)
         ids = whole.ids[source]
         end = self._end[-limit:]
+        # A pair that is cut at its start, or just fits, has these tokens there already.
         for stop in offsets[1:][whole.lengths >= limit].tolist():
             ids[stop - len(end) : stop] = end
         return Tokens(ids, offsets, whole.lengths - kept, 0)

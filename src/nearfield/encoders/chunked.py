@@ -157,6 +157,7 @@ class LateChunked(Chunked):
                 yield window
                 window = []
             window.append(chunk)
+        # the last one; a text has one chunk at least, so that it is never empty
         yield window
 
     def _window(self, text: str, window: Sequence[Chunk], role: Role) -> tuple[Floats, int, int]:
@@ -177,6 +178,7 @@ class LateChunked(Chunked):
             # a chunk without tokens of its own is the mean of all
             spans.append(own if len(own) else np.arange(len(tokens.ids)))
         batch = pack(tokens, np.arange(1))
+        # with one sequence in the batch, a place in it is a place in the batch
         vectors = self.encoder.runtime.run_spans(batch, spans)
         return vectors.as_dense("chunks").floats(), len(tokens.ids), int(tokens.lost.sum())
 

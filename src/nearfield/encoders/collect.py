@@ -100,7 +100,9 @@ def collect(
     if first is None:
         embeddings = runtime.run(_NO_TOKENS)  # which tells of what kind the embeddings are
     else:
+        # uses `found` up, with which `counts` and `unknown` are whole
         embeddings = type(first[1]).placed(chain([first], found), count)
+    # a NaN or an infinity of an item is its peak: NumPy's maximum hands NaN on
     checked_finite(embeddings.peaks()[:, None], name)
     usage = replace(
         Usage.counted(counts),
@@ -136,6 +138,7 @@ def _batches(
     done.
     """
     streams = runtime.streams
+    # long and short ones in turn, so that the share that is done tells how long the rest takes
     batches = mixed(packed_batches(tokens, batch_tokens))
     if streams == 1 or len(batches) == 1:
         for batch in batches:

@@ -227,6 +227,8 @@ def _fresh(
 ) -> _Fresh:
     """The embeddings of different texts by their hashes, made and kept piece by piece."""
     made = _Fresh([], np.zeros((len(texts), 3), np.int64))
+    # what a piece has made is in the cache before the next one begins: that is all that a kill
+    # costs
     pace = Pace(FIRST)
     start = 0
     keys = list(texts)

@@ -138,6 +138,7 @@ class Encoder(ABC, Generic[E]):
         made: E = type(parts[0][1]).placed(parts, len(items))
         counts = [part.counts for _, part in parts if part.counts is not None]
         if len(counts) == len(parts):
+            # the inverse of the permutation that the places of all roles are
             order = np.argsort(np.concatenate(list(places.values())))
             joined: Any = made
             made = replace(joined, counts=np.concatenate(counts)[order])

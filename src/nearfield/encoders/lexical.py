@@ -200,6 +200,7 @@ class Lexical(Encoder[Sparse]):
         """
         if self.bag.weighting == "tfidf":
             made.weights[:] *= self.idf[made.terms]
+            # the lengths of the weighted rows; one without terms has nothing to divide
             made.weights[:] /= np.repeat(made.norms, made.active)
         elif not query:
             self._saturate(made, read.lengths / max(self.mean_length, 1e-12))
@@ -233,6 +234,8 @@ class Lexical(Encoder[Sparse]):
         not at all.
         """
         with staged_folder(path) as stage:
+            # the words themselves: None would mean the default list of the version that opens the
+            # folder
             bag = dataclasses.replace(self.bag, stop_words=self.words.stop_words)
             write_json(
                 stage / FILE,

@@ -63,6 +63,8 @@ def _load(name: str | Path, options: OpenOptions) -> Encoder[Any]:
     spec = ModelSpec.parse(name)
     if spec.chunking is not None:
         return _chunked(spec, spec.chunking, options)
+    # The order counts: an API has no folder, and only a model of texts takes changes of its
+    # contract, so that both are settled before a folder's files are looked at.
     address = Address.parse(spec.name)
     if address is not None:
         from nearfield.encoders.remote.encoder import RemoteEncoder

@@ -139,6 +139,7 @@ class Reranker(PairScorer):
         )
         warn_of_truncation(found.usage, self.folder.contract, "pairs")
         logits: Any = found.embeddings
+        # (n, 1): a logit is a vector of one dimension to what collects and checks embeddings
         scores: Scores = logits.vectors[:, 0]
         return scores
 

@@ -59,12 +59,14 @@ class ModelSpec:
         as `Chunking.parse` does.
         """
         text = str(text)
+        # before anything is read into the text: a folder's name may hold any of these signs
         if possible(text) and Path(text).exists():
             return cls(text)
         with_task = _TASK.fullmatch(text)
         if with_task is not None:  # a task may hold any of the signs below
             name, words, task = with_task.groups()
         elif "@" in text:
+            # the last one: a name may hold one itself
             name, _, words = text.rpartition("@")
             task = None
         else:

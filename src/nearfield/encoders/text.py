@@ -161,6 +161,7 @@ class TextEncoder(Encoder[E]):
             # a query of a model without inference for it: terms with a weight in a table
             terms = self._query_terms.tokenise(items, prompt, max_tokens=max_tokens)
             return replace(terms, looked_up=True)
+        # a caller may ask for fewer tokens than the model reads, never for more
         limit = min(max_tokens or self.contract.max_tokens, self.contract.max_tokens)
         most = limit if self.late is None else self.late.limit(role, limit)
         tokens = self.tokeniser.tokenise(items, prompt, max_tokens=most)
@@ -262,6 +263,7 @@ class TextEncoder(Encoder[E]):
                 f"{self.contract.name}: only the prompts of a model that is open can be changed; "
                 "open it under the contract"
             )
+        # shallow: both share the tokeniser, the runtime and its weights
         other = copy.copy(self)
         other.contract = contract
         return other

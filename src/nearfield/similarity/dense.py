@@ -89,6 +89,7 @@ class Dense(Embeddings):
             return self.floats()[items]
         if isinstance(items, int | np.integer):
             return self[np.array([items])].floats()[0]
+        # a slice of a mapped file stays a view of it; positions copy their rows
         return replace(self, vectors=self.vectors[items], counts=chosen(self.counts, items))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
@@ -199,6 +200,7 @@ class Dense(Embeddings):
             # 1e-5 as torch's layer_norm has it, which the model was trained with
             deviation = np.sqrt(whole.var(-1, keepdims=True) + 1e-5)
             whole = (whole - whole.mean(-1, keepdims=True)) / deviation
+        # after layer_norm over all dimensions, which is how such a model was trained to be cut
         cut = whole[:, :dim]
         if self.normalise:
             cut = unit(cut)
@@ -241,6 +243,7 @@ class Dense(Embeddings):
         return [vector.tobytes() for vector in self.floats()]
 
     def of_records(self, records: Sequence[bytes]) -> Dense:
+        # over a bytearray an array can be written to, over bytes it cannot
         vectors = np.frombuffer(bytearray().join(records), np.float32).reshape(-1, self.dim)
         return replace(self, vectors=vectors, storage="float32", ranges=None, counts=None)
 

@@ -66,6 +66,8 @@ class Embeddings(ABC):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Raises TypeError: only dense embeddings are one array."""
+        # else NumPy takes what has a length and items for a sequence, and goes through it item by
+        # item
         raise TypeError(f"{self.kind} embeddings are not one array; their arrays are in .arrays()")
 
     @property

@@ -61,6 +61,7 @@ def read_offsets(folder: Path, items: int, values: int) -> Integers:
     offsets = read_array(path, ["int64"], (items + 1,))
     falls = False
     for start in range(0, items, _ROWS):
+        # blocks share an offset, so that the step between two of them is looked at as well
         if (np.diff(offsets[start : start + _ROWS + 1]) < 0).any():
             falls = True
     if offsets[0] != 0 or offsets[-1] != values or falls:

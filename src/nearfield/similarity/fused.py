@@ -174,6 +174,8 @@ class Fused(Embeddings):
         if set(counts) != {wanted}:
             said = f"{FACTS} says {wanted} of each part"
             raise InputError(f"holds {', '.join(map(str, counts))} items; {said}", path=path)
+        # a part without a weight is one that counts for nothing; a weight without a part is a
+        # mistake
         fusion = facts.object("fusion")
         unknown = sorted(set(fusion) - set(parts))
         if unknown:

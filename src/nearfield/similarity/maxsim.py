@@ -49,6 +49,7 @@ class _MaxSim(torch.autograd.Function):
         keep = any(ctx.needs_input_grad)
         for first, last in _blocks(offsets, query):
             start = offsets[first]
+            # (Q, tokens of the block)
             near = query @ document[start : offsets[last]].T
             for at in range(first, last):
                 own = slice(offsets[at] - start, offsets[at + 1] - start)

@@ -105,10 +105,12 @@ class MultiVector(Embeddings):
             for low, high in item_blocks(self.offsets, _ASKED):
                 tokens, asked, begins = self._segments(low, high)
                 if len(asked):
+                    # (query tokens, document tokens), and then (query tokens, documents)
                     near = tokens.scores(block)
                     closest = np.maximum.reduceat(near, first, axis=1)
                     sums = np.add.reduceat(closest, begins, axis=0)
                     scored[np.ix_(low + asked, start + filled)] = sums
+        # a sum over no token
         scored[self.lengths == 0] = 0.0
         if self.average:
             scored /= np.maximum(self.lengths, 1)[:, None]

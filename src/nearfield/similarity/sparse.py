@@ -56,6 +56,7 @@ class Sparse(Embeddings):
         from scipy.sparse import csr_array
 
         rows = csr_array(matrix, dtype=np.float32)
+        # what the kernels and `check_terms` want of a row: each term once, rising, none of weight 0
         rows.sum_duplicates()
         rows.eliminate_zeros()
         rows.sort_indices()
@@ -109,6 +110,8 @@ class Sparse(Embeddings):
     @property
     def inverts(self) -> bool:
         """Whether weights are compared by their dot product and none is negative."""
+        # An inverted index visits documents that share a term. All others score 0, which is the
+        # least there is only where no product is negative.
         return self.similarity == "dot" and not (self.weights < 0).any()
 
     @property
@@ -268,6 +271,7 @@ class Sparse(Embeddings):
             facts.one_of("similarity", SIMILARITIES),
             usage_of(facts),
         )
+        # before anything is searched: the kernels take these numbers for places in their arrays
         opened.check_terms(path / "terms.npy")
         check_finite(weights, path / "weights.npy")
         return opened

@@ -68,6 +68,7 @@ def _vectors() -> Iterator[Cached]:
     for kept in kept_vectors():
         try:
             facts = kept.facts()
+        # a damaged file is shown as well, so that it can be removed
         except StorageError:
             facts = {}
         model = facts.get("model") or facts.get("files", "")[:12]

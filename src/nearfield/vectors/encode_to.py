@@ -168,6 +168,8 @@ def _ahead(shards: Iterator[Shard]) -> Iterator[Shard]:
     """The same shards, each read on another thread while the one before is encoded."""
     with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
         coming = pool.submit(next, shards, None)
+        # The next one is asked for only when this one is here: no two threads may advance one
+        # generator. None is the end; an error in reading is raised here, in the caller's thread.
         while shard := coming.result():
             coming = pool.submit(next, shards, None)
             yield shard
@@ -205,6 +207,7 @@ def _finish(job: Job, encoder: Encoder[Any], request: Request, empty: Embeddings
     other texts alone lie there.
     """
     stage = job.folder / "finished"
+    # a run that was killed while it joined its shards left a part of this
     shutil.rmtree(stage, ignore_errors=True)
     with storage(job.path):
         stage.mkdir()
@@ -212,18 +215,25 @@ def _finish(job: Job, encoder: Encoder[Any], request: Request, empty: Embeddings
         _write_ids(job, stage / IDS)
         write_joined(stage, job.files, job.rows, empty)
     described: Any = empty
+    # with the tokens and the time of the whole run, of which no shard knows
     changed(described, usage=job.account.usage).save_facts(stage, job.rows)
     identity = encoder.identity or {}
     name = encoder.contract.name
+    # vectors of a model that is no folder's or was changed since name none that could be opened
+    # again
     if "files" in identity:
         source = request.source or name
         adapter = adapter_of(encoder, request.role)
         MadeBy(name, source, identity["files"], request.role, adapter).save(stage)
     try:
+        # once more, on the finished manifest: a stream that can be read once was not looked at
+        # before
         check_replaced(job.path, stage, asked=job.replaces)
     except StorageError:
+        # the vectors that were made are in the cache, so that the next run pays for no text again
         forget_job(job.path)
         raise
+    # The shards go last: after a kill in between, the next run confirms them and joins them again.
     move_folder(stage, job.path)
     forget_job(job.path)
 

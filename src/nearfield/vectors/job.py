@@ -92,6 +92,7 @@ def _alone(folder: Path, path: Path) -> Iterator[None]:
     """Hold the lock of the job in `folder`. Raises InputError where another process does."""
     from filelock import FileLock, Timeout
 
+    # the system's own lock, which ends with the process: after a kill it keeps nobody out
     lock = FileLock(folder / "lock")
     try:
         lock.acquire(timeout=0)
@@ -144,6 +145,7 @@ class Job:
             (folder / "shards").mkdir(parents=True, exist_ok=True)
         with _alone(folder, path):
             try:
+                # on the disk, so that the same call may go on after a kill without saying it again
                 if replace:
                     (folder / REPLACES).touch()
                 yield cls(path, facts)
@@ -201,6 +203,7 @@ class Job:
     @property
     def rows(self) -> dict[str, int]:
         """How many rows each array of all shards together has."""
+        # all shards have the same arrays; there is one at least, as `_refuse_nothing` has made sure
         totals = {}
         for name in self.marks[0].arrays:
             totals[name] = sum(mark.arrays[name] for mark in self.marks)
@@ -218,6 +221,7 @@ class Job:
         """Write `facts`, or check that they are those that the run was begun with."""
         file = self.folder / "job.json"
         facts = json.loads(json.dumps(facts))  # as they are read back: a tuple is a list
+        # without a shard nothing was made under the facts that stand there
         if not file.is_file() or not self.files:
             write_json(file, facts)
             return
@@ -237,6 +241,7 @@ class Job:
         """The marks of the shards that are as they were written; those from the first that is not
         are dropped, and made again.
         """
+        # the manifests count vectors through, so that a shard behind a lost one cannot be kept
         files = self.files
         marks: list[Mark] = []
         for number, file in enumerate(files):
@@ -275,6 +280,7 @@ def _whole_mark(file: Path) -> Mark | None:
     """The mark of the shard in `file`, None where any of it is damaged."""
     try:
         with zipfile.ZipFile(file) as archive:
+            # np.load compares a member's checksum only where it reads it: here all of them are read
             if archive.testzip() is not None:
                 return None
         with np.load(file) as members:

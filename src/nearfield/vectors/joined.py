@@ -80,6 +80,8 @@ def _write(path: Path, parts: Iterable[Array], shape: tuple[int, ...]) -> int:
     with open(path, "wb") as file:
         for number, part in enumerate(parts):
             if not number:
+                # the marks have told the number of rows, so that the header can stand before the
+                # first of them
                 facts = {"descr": part.dtype.str, "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(file, facts)
             if part.size:  # memory of no bytes cannot be cast

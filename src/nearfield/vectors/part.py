@@ -51,6 +51,8 @@ class PartMaker:
         row that fails where the request is strict.
         """
         started = time.perf_counter()
+        # before the model runs: a strict run ends at a row that could not be read without encoding
+        # others
         self._refuse([row.fault for row in shard.rows if row.fault])
         # the number of each different text, by its hash
         distinct: dict[bytes, int] = {}
@@ -99,6 +101,7 @@ class PartMaker:
         good = np.ones(len(missing), bool)
         good[list(fresh.faults)] = False
         made = [keys[at] for at in missing[good]]
+        # whole and as float32: the same texts at another dim or storage type are found there, too
         self.remembered.keep(made, fresh.made, fresh.counts[good], seconds)
         counts = np.zeros((len(keys), 3), np.int64)
         counts[found.items] = found.counts
@@ -113,6 +116,7 @@ class PartMaker:
             whole = type(kept).join([kept, whole])
         cut = self.request.cut(whole)
         faults = {int(missing[at]): why for at, why in fresh.faults.items()}
+        # looked for here, text by text: `quantise` would refuse the whole shard for one of them
         faults |= self._misfits(cut, ordered)
         return _Held(cut, places, counts, faults, len(found.records), fresh.unknown)
 
@@ -190,6 +194,7 @@ def _manifest(shard: Shard, faults: list[str], counts: Integers, first: int) -> 
         "row": [row.number for row in shard.rows],
         "id": [row.key for row in shard.rows],
         "state": state.tolist(),
+        # vectors are numbered through the run, and a failed row takes no number
         "vector": pa.array(first + np.cumsum(good) - 1, mask=~good),
         "tokens": pa.array(counts[:, 0], mask=~good),
         "tokens_lost": pa.array(lost, mask=~good),

@@ -86,6 +86,7 @@ def check_replaced(path: Path, stage: Path, *, asked: bool) -> None:
     after = texts_in(stage)
     if before is None or after is None:
         return
+    # (vectors,) for each vector to come, whether its text was there before
     kept = np.isin(after, before)
     empty = short_hashes([text_hash("")])
     if not asked and not (kept & (after != empty)).any():

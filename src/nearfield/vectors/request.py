@@ -35,6 +35,7 @@ class Request:
 
         `empty` is embeddings of no text, as its model makes them.
         """
+        # raises for a role that the contract does not know
         contract.prompt(self.role)
         if self.pool_tokens is not None and self.role == QUERY:
             raise ContractError(
@@ -42,6 +43,7 @@ class Request:
                 "queries keep all their tokens; leave it out"
             )
         self.stored(empty)
+        # a warning and no error: other cuts work, and cost more than those that were trained
         if self.dim not in (None, contract.dim, *contract.matryoshka_dims):
             trained = ", ".join(map(str, contract.matryoshka_dims)) or "none"
             message = (

@@ -35,6 +35,7 @@ class Shard:
         """It changes with any id, text or fault of the rows, and with their order."""
         whole = hashlib.blake2b(digest_size=HASH)
         for row, text in zip(self.rows, self.hashes, strict=True):
+            # an id may hold half of a surrogate pair, too, and must not stop the run
             about = f"{row.number}\0{row.key}\0{row.fault}\0"
             whole.update(about.encode("utf-8", "surrogatepass") + text)
         return whole.hexdigest()
@@ -71,6 +72,7 @@ def _checked(row: Row) -> tuple[Row, bytes]:
         return row, b""
     if isinstance(row.text, str):
         try:
+            # JSON's \ud800 makes a string that UTF-8 has no bytes for, and no tokeniser takes
             return row, row.text.encode()
         except UnicodeEncodeError:
             fault = f"row {row.number} holds half of a surrogate pair, which is not a character"

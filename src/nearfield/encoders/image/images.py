@@ -175,6 +175,7 @@ def seen(tower: SeesImages, items: Sequence[Item], places: Sequence[int]) -> Vec
             each = [image.result() for image in coming]
             given = {}
             for name in each[0]:
+                # each image was prepared as a batch of one
                 given[name] = torch.cat([one[name] for one in each])
             with torch.inference_mode():
                 made = tower.images(given)

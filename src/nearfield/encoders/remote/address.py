@@ -38,6 +38,7 @@ class Address:
         if possible(name) and Path(name).exists():  # what lies here is meant, whatever its name
             return None
         vendor, colon, rest = name.partition(":")
+        # first, or the colon of http: would be taken for a vendor's
         if name.startswith(_WEB):
             vendor = _BARE
             rest = name
@@ -74,6 +75,7 @@ class Address:
     def card(self) -> Card | None:
         """What the catalog knows of the model, here or as others name it."""
         vendor = VENDORS[self.vendor]
+        # Ollama's tag where a model is named without one
         for name in (self.model, self.model.removesuffix(":latest")):
             found = catalogued(vendor.cards.get(name, name)) if name else None
             if found is not None:
@@ -104,6 +106,7 @@ class Address:
         """The URL that is asked."""
         kind = VENDORS[self.vendor]
         found = self.url or _set(kind.url_variables) or kind.url
+        # OLLAMA_HOST is a host and a port as a rule
         if not found.startswith(_WEB):
             found = f"http://{found}"
         return found.rstrip("/")
@@ -111,6 +114,7 @@ class Address:
     @property
     def files(self) -> str:
         """What stands for the hash of a local model's files: which model of whom it is."""
+        # with the place: two servers may call different models alike
         return f"{self.vendor}:{self.place}#{self.model}"
 
 

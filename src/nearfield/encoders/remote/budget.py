@@ -50,6 +50,7 @@ class Budget:
 
     def pay(self, price: float | None) -> None:
         """Count what was billed."""
+        # requests of several threads are billed at once
         with self._lock:
             self.spent += price or 0.0
 

@@ -20,10 +20,12 @@ from nearfield.errors import InputError, VendorError
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
-ATTEMPTS = 7  # of one request; the waits between them add up to a minute
+ATTEMPTS = 7  # of one request; the six waits between them add up to 16 to 32 s
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds
 PATIENCE = 600.0  # seconds that a vendor may ask to wait
 AT_ONCE = 4  # requests under way
+# 520, 522 and 524 are Cloudflare's for a server behind it that fails or does not answer in time,
+# 529 means overloaded
 PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 REFUSED = frozenset({400, 413, 422})  # it is what was asked, and half of it may be taken
 _NO_MONEY = "insufficient_quota"  # OpenAI's 429 that no waiting helps
@@ -92,6 +94,8 @@ class Caller:
     def _take_turn(self, tokens: int) -> None:
         """Wait until the rates let a request of so many tokens go."""
         with self._lock:
+            # a turn is taken under the lock and waited for outside of it, so that turns are given
+            # in order
             start = max(time.monotonic(), self._free)
             # the rate that is used up first says when the next one may go
             self._free = start + 60 * max(1 / self.requests, tokens / self.tokens)
@@ -127,6 +131,7 @@ class Caller:
         todo = iter(parts)
         failed = None
         under_way: set[Future[R]] = set()
+        # an earlier call may have been stopped
         self._stop.clear()
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="ask") as pool:
             try:

@@ -90,6 +90,7 @@ class Client:
         self.limits = limits
         self.vendor = address.open()
         self.caller = Caller(self.vendor)
+        # taken here: the threads that ask do not have the context in which the model was opened
         self.budget = BUDGET.get()
         self.estimates = estimates
 
@@ -204,9 +205,12 @@ class Client:
             self.budget.afford([again])
 
         try:
+            # `lost` is called within, once for each attempt without an answer
             reply = self.caller.ask(*wanted.request(part), sum(counted), lost)
         except Refused as error:
             return self._halved(wanted, part, state, str(error))
+        # what is refused from here on is refused for itself, and not because nothing is taken at
+        # all
         state.taken = True
         billed = self._billed(reply)
         total = sum(counted) if billed is None else billed

@@ -25,6 +25,8 @@ class Counter:
     def cut(self, text: str, most: int) -> str:
         """The beginning of the text, of at most so many tokens."""
         while (count := self.count([text])[0]) > most:
+            # in proportion, as characters make no whole tokens, and one fewer at least, so that it
+            # ends
             text = text[: min(len(text) - 1, len(text) * most // count)]
         return text
 
@@ -51,6 +53,7 @@ def counter_of(*, encoding: str, tokenizer: str) -> Counter:
         except Exception as error:  # of the hub's client, or of Rust
             log.debug("%s: %s", tokenizer, error)
         else:
+            # a tokenizer.json may cut and pad by itself, and the vendor counts what it is sent
             own.no_truncation()
             own.no_padding()
             return Counter(lambda texts: _by_tokenizer(own, texts), f"the tokeniser {tokenizer}")

@@ -164,6 +164,7 @@ class RemoteEncoder(Encoder[Dense]):
         for each in asked:
             told = after(progress, done, len(missing))
             kept = self._kept(role, each.client)
+            # what has come of it is in the cache, also where this raises
             held |= kept.fetch(each.wanted, each.parts, each.keys, told)
             done += len(each.keys)
         seconds = self._kept(role).seconds(list(dict.fromkeys(map(_key, texts))))

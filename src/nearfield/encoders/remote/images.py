@@ -62,6 +62,7 @@ def shown(url: str, place: int, client: Client) -> Shown:
     # an opened image no longer knows of what format its file was
     with require("PIL.Image", extra="vision").open(io.BytesIO(content)) as file:
         kind = _TAKEN.get(file.format)
+    # such as BMP or TIFF: sent as PNG
     if kind is None:
         content = file_of(image)
     for number, most, of in (

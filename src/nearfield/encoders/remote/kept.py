@@ -70,6 +70,7 @@ class Kept:
                 for key, value, own in zip(some, got.values, counts, strict=True):
                     made[key] = (value, own)
                 records = [value.tobytes() for value in got.values]
+                # answer by answer, before the next is waited for: what is paid for outlives a kill
                 remembered.safely(lambda cache: cache.add(some, records, counts, seconds=seconds))
                 progress(len(made), len(keys))
 

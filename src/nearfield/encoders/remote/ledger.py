@@ -84,6 +84,7 @@ def accounts(since: str = "") -> list[Account]:
             raise InputError(f"{since!r} is no day; wanted one like 2026-11-30") from error
     found: dict[str, Account] = {}
     for entry in entries():
+        # both in ISO 8601, whose order as text is that in time; UTC
         if entry.time >= since:
             name = f"{entry.vendor}:{entry.model}"
             found[name] = found.get(name, Account(name)).with_entry(entry)
@@ -119,6 +120,8 @@ def entries() -> Iterator[Entry]:
         for line in file:
             try:
                 stated = json.loads(line)
+                # fields of a later version are left out, those of an earlier one have their
+                # defaults
                 yield Entry(**{name: value for name, value in stated.items() if name in known})
             except (ValueError, TypeError, AttributeError):
                 continue

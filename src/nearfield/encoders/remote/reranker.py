@@ -69,6 +69,7 @@ class RemoteReranker(PairScorer):
         """How the pairs are asked for, and which of them in each request."""
         vendor = self.client.vendor
         model = self.client.address.model
+        # a request holds one query: its pairs go together, wherever they stand
         of_query: dict[str, list[int]] = {}
         for place, (query, _) in enumerate(pairs):
             of_query.setdefault(query, []).append(place)
@@ -90,4 +91,5 @@ class RemoteReranker(PairScorer):
 
 def _key(pair: Pair) -> bytes:
     query, document = pair
+    # with the length, as two pairs may be the same text when their halves are joined
     return text_hash(f"{len(query)}\0{query}{document}")

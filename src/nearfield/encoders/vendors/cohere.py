@@ -74,6 +74,7 @@ class Cohere(Vendor):
         raw = self._client.with_raw_response
         call = raw.rerank if path == _RERANK else raw.embed
         try:
+            # the raw response: the SDK's own objects lack what it cannot parse
             answer = call(**body, request_options={"max_retries": 0}).response
         except ApiError as error:
             status = error.status_code or 500

@@ -29,6 +29,7 @@ class Gemini(Vendor):
 
     def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
         name = f"models/{asked.model}"
+        # a batch of single requests, each of which states the model again
         same: dict[str, Any] = {"model": name, "taskType": asked.role}
         if asked.dim is not None:
             same["outputDimensionality"] = asked.dim

@@ -42,6 +42,8 @@ class OpenAI(Chatting):
     def _client(self) -> Any:
         sdk = require("openai", extra="openai")
         return self.closed_at_last(
+            # no retries of its own: `Caller` tries again, within the rates and with an entry in the
+            # ledger
             sdk.OpenAI(
                 api_key=self._key, base_url=self.address, timeout=self.timeout, max_retries=0
             )

@@ -172,6 +172,7 @@ _ROBERTA = Architecture(
     scores=_SCORES,
 )
 _DECODER = Architecture(classifier="last_state")
+# known to take no notice of padding; docs/log.md (Packed rows in torch) says why T5 is not packed
 _PADDED = Architecture(packs=False)
 
 ARCHITECTURES = {

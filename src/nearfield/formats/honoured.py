@@ -41,6 +41,7 @@ def refuse_unhonoured(fields: Fields, honoured: Honoured) -> None:
 
     A key that is null states nothing.
     """
+    # every key that is there, not every key that is known: what is misspelt must not pass either
     for key, value in fields.items():
         if value is None:
             continue

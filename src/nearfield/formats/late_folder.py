@@ -74,6 +74,7 @@ class LateLayout(Layout):
                 read_optional(folder / "config.json").text("module_input_name", None)
                 for folder in files.folders("Normalize")
             ]
+            # a Normalize over whole texts changes no token's vector
             normalise = "token_embeddings" in inputs
         prompts = _pylate_prompts(files.own)
         if prompts is not None:
@@ -142,6 +143,7 @@ def _native(files: Files, mask: Path) -> LateInteraction:
     if _is_pylate(stated):
         known = _pylate(stated)
     expansion = known.expansion
+    # null says that queries are not filled up; without the key, what PyLate's settings said holds
     if "query_expansion" in limits:
         expansion = _expansion(limits.object("query_expansion", None))
     return replace(

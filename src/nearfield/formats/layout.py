@@ -103,6 +103,7 @@ def open_files(path: str | Path, *, trusted: bool = False) -> Files:
             f"{path}: there is no such folder; a model is a folder with config.json, "
             "tokenizer.json and model.safetensors"
         )
+    # before any layout looks at the folder: none of them has to think of foreign code
     refuse_foreign_modules(path)
     return Files(path, trusted)
 

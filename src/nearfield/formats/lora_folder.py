@@ -165,6 +165,7 @@ def role_adapters(path: Path) -> dict[Role, Path]:
     for role, names in _OTHER_NAMES.items():
         there = [found[name] for name in names if name in found]
         if there:
+            # a folder that is called as the role itself counts before one of another name
             found.setdefault(role, there[0])
     return found
 
@@ -211,5 +212,6 @@ def lora_json(
 def _by_name(values: Mapping[str, float]) -> tuple[float, dict[str, float]]:
     """The commonest value, and the others by patterns of the layers' names."""
     ((usual, _),) = Counter(values.values()).most_common(1)
+    # PEFT reads these keys as regular expressions, in which a dot of a name is any character
     others = {re.escape(name): value for name, value in values.items() if value != usual}
     return usual, others

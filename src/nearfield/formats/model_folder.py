@@ -59,6 +59,7 @@ class ModelFolder:
     @property
     def adapter_folders(self) -> list[Path]:
         """The adapters' folders, each once; an adapter's number is its place here."""
+        # sorted, so that the numbers are the same in every process
         return sorted(set(self.adapters.values()))
 
     def within(self, places: int | None) -> ModelFolder:

@@ -71,6 +71,7 @@ def remote_code(transformer: Path, *, task: str = "", trusted: bool) -> tuple[Pa
         where = f"{file}: {MAP} names {reference} for {key}"
         if not trusted:
             raise ModelError(f"{where}, which is code; once you have read it, run it with {_FLAG}")
+        # transformers would run the code of that repository on the hub, which may change
         repository, _, _ = reference.rpartition("--")
         if repository:
             advice = f"copy its files into the folder and leave out {repository}-- in {MAP}"
@@ -81,6 +82,7 @@ def remote_code(transformer: Path, *, task: str = "", trusted: bool) -> tuple[Pa
                 f"{where}, and the folder has no {source.name}; get it where the model came from"
             )
     if stated:
+        # all of them: a file that is named may import its neighbours
         return tuple(sorted(transformer.glob("*.py")))
     return ()
 

@@ -86,6 +86,7 @@ def looked_up(path: Path) -> LookedUp | None:
     found = _routes(path, read_modules(path))
     if found is None:
         return None
+    # `routed`, which a layout calls first, has refused every other shape
     folder = found.sides["query"][0].folder
     config = read_optional(folder / "config.json")
     tokens = read_optional(folder / "tokenizer_config.json")
@@ -179,6 +180,7 @@ def _stated_by_token(folder: Path, file: Path) -> Floats:
     weights = np.zeros(len(known), np.float32)
     stated = read_fields(file)
     for token in stated:
+        # one that the vocabulary lacks is in no query
         if token in known:
             weights[known[token]] = stated.number(token)
     return weights

@@ -50,6 +50,7 @@ class SpladeLayout(Layout):
             "include_prompt": True,
             "normalise": files.normalises(default=False),
             "max_tokens": max_tokens_of(files.transformer, files.config, limits, files.stated),
+            # a dimension is a term, whatever the states have
             "dim": files.config.integer("vocab_size", low=1),
             "max_terms": files.own.integer("max_active_dims", None),
         }

@@ -87,6 +87,7 @@ def whole_contract(
     joined = facts | stated
     # nearfield.json may not raise this one: the facts hold the least that any file says
     joined["max_tokens"] = facts["max_tokens"]
+    # an adapter's role is known without a prompt; of the others, differences are refused above
     joined["prompts"] = dict.fromkeys(roles, "") | facts["prompts"] | stated.get("prompts", {})
     return Contract(**joined)
 

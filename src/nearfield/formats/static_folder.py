@@ -128,6 +128,7 @@ def read_table(folder: Path) -> Array:
                 f"{folder / 'model.safetensors'}: mapping does not point into the "
                 f"{len(table)} rows of the vectors"
             )
+        # a copy: several tokens may share a row
         table = table[mapping]
     if weights is not None:
         if weights.shape != (len(table),):

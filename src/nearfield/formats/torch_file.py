@@ -29,6 +29,7 @@ def read_torch_file(file: Path) -> dict[str, Floats]:
     than a few times the file, so that a small file takes little memory.
     """
     with open_regular(file) as opened:
+        # the key in the cache is the content: a file that is written over is converted again
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
 
     def convert(stage: Path) -> None:

@@ -173,6 +173,7 @@ def max_tokens_of(
     if positions and ARCHITECTURES.get(str(kind), UNKNOWN).after_padding:
         # transformers' MPNet pads with 1 whatever config.json says
         padding = 1 if kind == "mpnet" else config.integer("pad_token_id", 1, low=-1)
+        # RoBERTa's 514 rows are 512 places
         positions -= 1 + padding
     limit = (
         processor_arguments(transformer).get("model_max_length")
@@ -184,6 +185,7 @@ def max_tokens_of(
         older = tokenizer.number("max_len", None, low=1)
         limit = tokenizer.number("model_max_length", older, low=1)
     says = [limit, positions, stated.get("max_tokens")]
+    # -1, 0 and huge numbers are how files say that there is no limit
     known = [int(value) for value in says if value is not None and 0 < value < _UNLIMITED]
     if not known:
         state = '{"contract": {"max_tokens": 512}}'

@@ -25,6 +25,7 @@ class Weights:
             raise ModelError(f"{folder}: holds no weights; wanted model.safetensors")
         for file in files:
             places = tensor_places(file)  # which looks whether it is a regular file
+            # one map of the file; every tensor is a view of it, and is read when it is used
             content = np.asarray(np.memmap(file, np.uint8, mode="r"))
             for name, place in places.items():
                 self._places[name] = (content, place)

@@ -40,6 +40,7 @@ def model_path(name: str | Path) -> Path:
         return merged_folder(path, base_path)
     if path.is_dir():
         refuse_other_folder(path)
+    # word vectors come as a file or a folder without either: only then is it worth looking for them
     described = (path / "config.json").exists() or (path / "modules.json").exists()
     if path.is_file() or (path.is_dir() and not described):
         # with pyarrow, which no model folder needs

@@ -148,6 +148,7 @@ class TextModel(Trainable):
         """
         places = np.concatenate(spans)
         offsets = offsets_of([len(span) for span in spans])
+        # spans may overlap, so that a token may be there several times
         own = Packed(batch.ids[places], offsets, np.arange(len(spans)))
         with torch.inference_mode():
             states = self.states(batch)[torch.from_numpy(places).to(self.device)]
@@ -206,6 +207,7 @@ def open_adapters(folder: ModelFolder, model: nn.Module) -> Attached | None:
     adapters = []
     for path in folder.adapter_folders:
         adapter = LowRank.open(read_lora(path), model)
+        # they stand in place of the model's, which all roles share
         if adapter.weights:
             raise ModelError(
                 f"{path}: has whole weights ({next(iter(adapter.weights))}), which "

@@ -83,7 +83,8 @@ class PairModel(Trainable):
         return logits.float().masked_fill(empty, 0.0)
 
     def _packed(self, batch: Packed) -> Tensor:
-        # the place of the one token of each pair whose state is looked at
+        # (n,) the place of the one token of each pair whose state is looked at: a classifier's
+        # first, a decoder's last
         picked = np.zeros(len(batch), np.int64) if self.tokens is None else batch.lengths - 1
         states = packed_states(self.backbone, batch, self.device, self.layers, picked)
         segments = Segments(batch)

@@ -42,6 +42,7 @@ class Trainable(ABC):
         """Whether the backbone's layers run as they stand, on packed tokens, so that the kernels
         may take their place.
         """
+        # an adapter hooks the layers that the kernels replace; a static model has none
         return self.packs and self.adapters is None and self.table_size() is None
 
     def table_size(self) -> float | None:

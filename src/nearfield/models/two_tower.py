@@ -136,6 +136,7 @@ def _model(folder: Towers) -> Any:
     from transformers import AutoConfig, AutoModel
 
     refuse_unusable(folder.config, folder.path)
+    # transformers' own files may hold more than it reads; what is converted must fit without a rest
     if folder.weights is None or folder.convert is None:
         model, report = from_files(AutoModel, folder.path)
         missing = sorted(report["missing_keys"])

@@ -13,6 +13,7 @@ def weight_sums(weights: Iterable[Tensor]) -> list[int]:
     count its writes in the tensors' versions.
     """
     with torch.inference_mode():
+        # integers, whose sums wrap around and do not round
         sums = [_words(weight).sum() for weight in weights]
         # brought together, so that a GPU is waited for once
         return torch.stack(sums).cpu().tolist() if sums else []

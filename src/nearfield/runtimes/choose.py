@@ -44,7 +44,9 @@ def choose(folder: Folder, options: OpenOptions) -> tuple[OpenOptions, str]:
     elif precision == AUTO:
         precision, why = fast_precision(device)
         reasons.append(why)
+    # what hinders each is kept: where none is left, the error says all of it
     for name in names:
+        # told from settings and headers alone: nothing is loaded or converted to find it out
         hindrance = _why_not(name, folder, precision, device)
         if hindrance is None:
             decided = replace(options, runtime=name, precision=precision, device=device)

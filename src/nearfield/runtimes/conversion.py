@@ -69,6 +69,7 @@ def converted(
     def convert(stage: Path) -> None:
         log.info("%s: converting for %s; this happens once", folder.contract.name, name)
         make(stage)
+        # before the folder is moved to its place: one that is there has been measured
         measured = dataclasses.asdict(measure(stage))
         write_json(stage / FACTS, facts | {"model": folder.contract.name, "measured": measured})
 
@@ -79,6 +80,7 @@ def converted(
         with storage(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_name(f".{path.name}.lock"))
+    # whoever waited finds the folder made, and `kept_folder` looks whether it is whole
     with lock:
         kept_folder(path, convert)
     return Conversion(path, Measured(**read_json(path / FACTS)["measured"]))

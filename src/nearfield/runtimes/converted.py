@@ -40,6 +40,7 @@ class ConvertedRuntime(Runtime):
         self.streams = cores()
         self._shape = Shape.open(path)
         self._head = DenseHead.open(Given(folder))
+        # the graph has as many positions as there were when it was traced
         self.places = self._shape.places
         self._load(path)
 
@@ -86,6 +87,7 @@ class ConvertedRuntime(Runtime):
             measure=check,
         )
         what = f"{folder.contract.name} on {cls.name} in {precision}"
+        # each time, also of a conversion from the cache: another fidelity may be asked for
         conversion.measured.refuse_below(proof.fidelity, precision, what)
         return cls(conversion.path, folder, precision=precision)
 

@@ -66,8 +66,10 @@ class LookupRuntime(Runtime):
         return cls(documents, weights, replace(options, runtime=runtime, device="cpu"))
 
     def run(self, batch: Packed) -> Embeddings:
+        # an empty batch asks for the kind alone, for which no transformer is opened
         if batch.looked_up or not len(batch):
             return self._looked_up(batch)
+        # several streams may bring the first documents at once
         with self._opening:
             if self._documents is None:
                 opener = RUNTIMES[self._options.runtime]

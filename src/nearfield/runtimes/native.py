@@ -113,6 +113,8 @@ class NativeRuntime(Runtime):
         """
         model = self._model.layout
         call = self._model.kernels.call
+        # C gets addresses: these arrays have the type and order that it reads, and live until it
+        # returns
         ids = np.require(self._model.ids(batch), np.int32, ["C"])
         offsets = np.require(batch.offsets, np.int64, ["C"])
         skipped = 0 if self._contract.include_prompt or not self._pooled else batch.prompt_tokens
@@ -128,6 +130,7 @@ class NativeRuntime(Runtime):
         # 0, or the place from 1 of the first token that the model cannot take
         wrong = call("encode", pointer, ids, offsets, len(batch), skipped, scratch, pooled)
         states = pooled if self._pooled else self._token_states(scratch, len(ids))
+        # given back before an error is raised, and only when the states are out of it
         self._scratch.append(scratch)
         if wrong:
             raise InputError(

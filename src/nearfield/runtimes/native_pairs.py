@@ -50,6 +50,7 @@ def _types(config: Fields) -> int:
 
 
 def _typed(folder: RerankerFolder, config: Fields) -> bool:
+    # a tokeniser that does not give types has the model see type 0 in both texts
     return _types(config) == 2 and told_types(folder.transformer)
 
 

@@ -75,6 +75,7 @@ class NativeTerms:
         if len(filled):
             own = hidden[offsets[0] : offsets[-1]]
             starts = offsets[filled] - offsets[0]
+            # (tokens, terms of a step) is all that is there of the logits at a time
             step = max(1, LOGITS // len(own) // BLOCK) * BLOCK
             for first in range(0, self._decoder.rows, step):
                 last = min(first + step, self._decoder.rows)

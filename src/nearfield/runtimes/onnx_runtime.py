@@ -32,6 +32,7 @@ class ONNXRuntime(ConvertedRuntime):
 
     @classmethod
     def _settings(cls, precision: str, proof: Proof) -> tuple[Mapping[str, Any], Sequence[str]]:
+        # in the conversion's key, as the weights are quantised to another range by it
         return {"vnni": adds_int8_exactly()}, ()
 
     @classmethod

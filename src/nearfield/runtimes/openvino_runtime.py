@@ -41,6 +41,7 @@ class OpenVINORuntime(ConvertedRuntime):
     @classmethod
     def _settings(cls, precision: str, proof: Proof) -> tuple[Mapping[str, Any], Sequence[str]]:
         capabilities = openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        # it would run float32 and not say so (docs/log.md, OpenVINO and ONNX Runtime)
         if precision == "bfloat16" and "BF16" not in capabilities:
             raise ModelError(
                 "openvino: this processor does not multiply bfloat16, and OpenVINO "
@@ -85,6 +86,8 @@ class OpenVINORuntime(ConvertedRuntime):
         if not hasattr(self._requests, "own"):
             self._requests.own = self._compiled.create_infer_request()
         given = dict(zip(INPUTS, (ids, mask), strict=True))
+        # The result lies in the request's own memory until its next call; `Shape.states` has copied
+        # the real tokens out by then.
         found = self._requests.own.infer(given, share_inputs=True, share_outputs=True)
         states: Array = found[0]
         return states

@@ -49,5 +49,6 @@ class Shape:
         full = batch.lengths[batch.lengths > 0]
         for items in token_budget_batches(full, max(1, len(batch.ids)), self.together):
             ids, mask = pad(batch, items, self.fill)
+            # (tokens, hidden): the mask takes the real ones row by row, which is the batch's order
             parts.append(run(ids, mask.astype(np.int64))[mask])
         return np.concatenate(parts, dtype=np.float32)

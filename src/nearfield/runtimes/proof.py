@@ -16,6 +16,7 @@ from nearfield.errors import ModelError
 
 CHECKED = 64  # texts that vectors are compared on
 CALIBRATED = 300  # texts that int8 ranges are taken from: what NNCF asks for by default
+# docs/log.md (OpenVINO and ONNX Runtime; The native runtime) has what conversions reach
 _BOUNDS = {"float32": (0.99999, "least"), "bfloat16": (0.9999, "least"), "int8": (0.997, "mean")}
 _NAMED = """
     argparse collections csv datetime decimal email.message fractions heapq inspect ipaddress

@@ -54,6 +54,7 @@ class StaticRuntime(Runtime):
                 "tokeniser this model's?"
             )
         ones = np.ones(len(batch.ids), np.float32)
+        # of the ids' type, so that scipy converts neither
         offsets = batch.offsets.astype(np.int32)
         which = csr_array((ones, batch.ids, offsets), shape=(len(batch), size))
         counts = np.maximum(batch.lengths, 1).astype(np.float32)

@@ -44,6 +44,7 @@ class TorchRuntime(Runtime):
     def identity(self) -> dict[str, str] | None:
         """None once a weight has changed, and with adapters that are not the folder's."""
         own = self.model
+        # over all of minilm's weights in .03 s (docs/log.md, Texts encoded once)
         if weight_sums(own.parameters().values()) != self._opened:
             return None
         if own.adapters and not own.folder.adapters:

@@ -21,6 +21,7 @@ _PROCESSOR = {
 
 def _recognises(path: Path) -> bool:
     file = path / "model.safetensors"
+    # told by a weight's name, as the published folder has nothing else that tells it
     if (path / "config.json").exists() or not file.is_file():
         return False
     return HEAD in tensor_places(file)

@@ -73,6 +73,7 @@ def _read(path: Path) -> Towers:
     text = model.object("text_cfg")
     vision = model.object("vision_cfg")
     for name, tower in (("vision_cfg", vision), ("text_cfg", text)):
+        # a setting that is null or off asks for nothing
         foreign = sorted(key for key in tower if key not in _KNOWN[name] and tower[key])
         if foreign:
             raise ModelError(
@@ -95,6 +96,7 @@ def _read(path: Path) -> Towers:
         "max_position_embeddings": length,
         "eos_token_id": 2,  # asks for the place of the greatest id, as OpenCLIP does
     }
+    # the image tower states the width of a head, the text tower the number of heads
     heads = vision.integer("width", 768) // vision.integer("head_width", 64)
     images = _tower(vision, heads) | shared
     images |= {"image_size": size, "patch_size": vision.integer("patch_size", 16)}

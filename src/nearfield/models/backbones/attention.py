@@ -48,6 +48,7 @@ def _attend(
     one the `sliding_window`, of which a token sees those that are less than it away. The mask is
     none.
     """
+    # transformers hands keywords of the forward call through to the attention of every layer
     groups: Groups = options["packed_groups"]
     causal = bool(getattr(module, "is_causal", True))
     window = options.get("sliding_window")

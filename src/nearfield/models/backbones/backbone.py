@@ -111,6 +111,8 @@ def load_backbone(
                 "transformers does not load its encoder alone"
             )
         with foreign(folder, "the weights could not be read"):
+            # what is missing is drawn at random and only reported: refuse_misfits looks at the
+            # report
             whole, report = from_files(
                 auto, folder, config=config, trust_remote_code=trust_remote_code
             )

@@ -19,6 +19,7 @@ Classifier = Callable[[Any, Tensor, Segments], Tensor]
 
 def _whole_head(model: Any, states: Tensor, segments: Segments) -> Tensor:
     """A head that takes the first state itself (RoBERTa and its kin)."""
+    # (n, 1, hidden): the head takes the first of a row's states by itself
     logits: Tensor = model.classifier(POOLINGS["cls"](states, segments)[:, None])
     return logits
 

@@ -46,6 +46,7 @@ def habits_of(backbone: Any, ids: Tensor, *, known: bool = True) -> Habits:
     """
     kind = backbone.config.model_type
     with _Places(len(ids)) as seen:
+        # (1, L, hidden)
         first = _states(backbone, ids[None])
     if known and kind in ARCHITECTURES and not long_rope(backbone.config):
         return Habits(PADDED, seen.places, first.shape[-1])

@@ -58,6 +58,7 @@ class LayerWeights:
         }
         self._norms: dict[str, tuple[Floats, Floats]] = {}
         self._turned: dict[str, Turned] = {}
+        # -1 is no digest, which is 0 or more: the first refresh lays everything out
         self.stamp = -1
         self._turned_stamp = -1
         self.refresh()

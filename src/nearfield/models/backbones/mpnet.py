@@ -23,7 +23,7 @@ def mpnet_states(backbone: Any, ids: Tensor, positions: Tensor, groups: Groups) 
     of the longest one's.
     """
     states: Tensor = backbone.embeddings(input_ids=ids, position_ids=positions)
-    # (heads, longest, longest)
+    # (heads, longest, longest); of the states only the number of places is read
     bias = backbone.encoder.compute_position_bias(states[:, : groups.longest])[0]
     for layer in backbone.encoder.layer:
         block = layer.attention

@@ -160,6 +160,7 @@ class NativeLayers:
         (T, hidden), the states before them, where it is `wanted`. Raises RuntimeError where a
         weight is no longer as it was on the way forward.
         """
+        # another call may have laid changed weights out since; refresh_turned finds later changes
         if made.stamps != tuple(layer.stamp for layer in self.layers):
             raise RuntimeError(
                 "a weight was changed between the way forward and the way back through it"
@@ -303,6 +304,7 @@ class _Layers(torch.autograd.Function):
         *given: Any,
     ) -> Tensor:
         distances, states, *_ = given
+        # the kernels write over what they get, and autograd keeps the states before the layers
         made: Tensor = states.detach().clone(memory_format=torch.contiguous_format)
         by_distance = None
         if distances is not None:
@@ -322,6 +324,7 @@ class _Layers(torch.autograd.Function):
             raise RuntimeError("backward was already called; its saved activations have been freed")
         made = ctx.made
         ctx.made = None
+        # a copy, as it becomes the gradient by the first states in place
         gradient = gradients[0].detach().float().clone(memory_format=torch.contiguous_format)
         first = np.ascontiguousarray(states.detach().numpy())
         wanted = ctx.needs_input_grad[5]  # of the states

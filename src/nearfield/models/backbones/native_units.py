@@ -21,6 +21,7 @@ def on_threads(threads: int, work: Callable[[Item], Made], items: Sequence[Item]
     """`work` of each item, on up to `threads` threads; in order."""
     if threads == 1 or len(items) == 1:
         return [work(item) for item in items]
+    # the pool stays, as each forward and backward pass asks for it several times
     return list(_pool(threads).map(work, items))
 
 

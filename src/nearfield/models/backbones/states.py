@@ -33,6 +33,7 @@ def prepare(backbone: Any) -> bool:
             f"positions of {kind} count from pad_token_id, and config.json sets it "
             "to null; wanted the id of padding"
         )
+    # MPNet's attention does not ask transformers' interface: `mpnet_states` stands for it
     if kind != "mpnet":
         register()
         backbone.set_attn_implementation(IMPLEMENTATION)

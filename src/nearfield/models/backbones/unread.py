@@ -31,6 +31,7 @@ def refuse_misfits(
     kind = model.config.model_type
     missing = sorted(report["missing_keys"])
     if not pooled:
+        # a pooler that the file leaves out is random, and read only where the output is pooled
         missing = [name for name in missing if "pooler" not in name.split(".")]
     missing += [str(key) for key in report["mismatched_keys"]]
     if missing:

@@ -50,6 +50,7 @@ class DenseHead(Head[Any]):
 
     def forward(self, states: Any, batch: Packed) -> Any:
         """(n, dim)."""
+        # every sequence of a batch has a prompt of one length, which is skipped in pooling
         segments = Segments(batch, skip=self._skipped(batch))
         return self.finish(POOLINGS[self.contract.pooling](states, segments))
 

@@ -76,5 +76,6 @@ class LateInteractionHead(Head[Any]):
 
 def _offsets(batch: Packed) -> Integers:
     """(n + 1,): where each sequence's tokens begin among those that get a vector."""
+    # (T + 1,) how many of the tokens before each place count
     before = np.concatenate([[0], np.cumsum(batch.filled("counted"))])
     return before.astype(np.int64)[batch.offsets]

@@ -115,6 +115,7 @@ def cut(vectors: Tensor, dim: int, *, layer_norm: bool, normalise: bool) -> Tens
     """The first `dim` dimensions of `vectors: (n, whole)`, of layer_norm over the whole and at unit
     length where asked; as they are at the full dim.
     """
+    # as Dense.truncate: at the full dim not even the layer norm is applied
     if dim == vectors.shape[-1]:
         return vectors
     from torch.nn import functional

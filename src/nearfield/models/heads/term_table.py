@@ -24,5 +24,6 @@ class TermTable(nn.Module):
         """(n, vocabulary) of the batch's n sequences."""
         rows = torch.from_numpy(batch.owners)
         present = torch.zeros(len(batch), len(self.weight), device=self.weight.device)
+        # set and not added: a term that is there twice counts once
         present[rows, torch.from_numpy(batch.ids.astype(np.int64))] = 1.0
         return present * self.weight

@@ -79,6 +79,7 @@ class ThreeHeads(Head[tuple[Any, ...]]):
         self.dense.save(stage, projections)
         for head in (self.multi_vector, self.sparse):
             stored = head.layer.stored()
+            # weight and bias, as torch names those of a bare nn.Linear
             named = {name.removeprefix("linear."): weight for name, weight in stored.items()}
             torch.save(named, stage / TOKEN_HEADS[head.kind])
 

@@ -15,6 +15,7 @@ def lighten(model: torch.nn.Module) -> None:
     """Make the CLIP layers of `model` the ones below, with the weights that they have."""
     for module in model.modules():
         if type(module) is QuickGELUActivation:
+            # the class alone: the module keeps its weights, their names and its hooks
             module.__class__ = QuickGelu
         if isinstance(module, CLIPVisionModel):
             module.encoder.layers[-1].__class__ = FirstToken
@@ -43,6 +44,7 @@ class FirstToken(CLIPEncoderLayer):  # type: ignore[no-untyped-call]
         def heads(states: Tensor) -> Tensor:
             return states.reshape(*states.shape[:2], -1, attention.head_dim).transpose(1, 2)
 
+        # (n, heads, 1, head_dim): one query over all keys (docs/log.md, Images)
         read = functional.scaled_dot_product_attention(
             heads(attention.q_proj(normed[:, :1])),
             heads(attention.k_proj(normed)),

@@ -67,6 +67,7 @@ class NomicVision(Network):
         patches = functional.unfold(pixel_values, self.patch, stride=self.patch).mT
         states = own.proj(patches)  # (n, patches, width)
         first = own.cls_token.expand(len(states), 1, -1)
+        # (n, 1 + patches, width)
         states = torch.cat([first, states], 1) + own.pos_embed
         for layer in self.layers:
             states = layer(states, self.sines, self.cosines)

@@ -41,8 +41,10 @@ def image_processor(path: Path, settings: Mapping[str, Any]) -> Any:
     kind = str(settings.get("image_processor_type") or former)
     name = kind.removesuffix("Fast").removesuffix("Pil")
     name = _FORMER.get(name, name)
+    # before it is looked up: a file may not choose any name of transformers
     if name not in KNOWN:
         raise ModelError(f"{path}: prepares images with {kind}; wanted one of {', '.join(KNOWN)}")
+    # transformers' processors on pillow; its others want torchvision
     made = getattr(transformers, f"{name}Pil").from_dict(dict(settings))
     if settings.get(NEAREST_CROP):
         made.center_crop = _nearest_crop

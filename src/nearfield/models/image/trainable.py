@@ -36,6 +36,7 @@ class TrainableJoined(Trainable):
         self.contract = folder.contract
         self.logits = folder.logits
         self.text = TextModel(folder.text, precision=precision, device=device)
+        # until training says which weights learn, as of the image tower
         self.text.whole.requires_grad_(False)
         self.tower = ImageTower(folder.image).to(device)
         self.backbone = self.text.backbone

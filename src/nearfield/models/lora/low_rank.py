@@ -141,6 +141,7 @@ class LowRank:
             key = f"{module}.base_layer.{part}" if module in self.pairs else name
             tensors[_PREFIX + key] = whole.contiguous()
         ranks = {name: len(pair.down) for name, pair in self.pairs.items()}
+        # a reader scales by alpha / rank, which gives the scale again
         alphas = {name: pair.scale * len(pair.down) for name, pair in self.pairs.items()}
         facts = lora_json(ranks, alphas, base=base or self.base, beside=tuple(self.weights))
         with staged_folder(path) as stage:
@@ -180,6 +181,7 @@ def _known(name: str, names: Mapping[str, object], model: nn.Module, file: Path)
     that has a head.
     """
     prefix = f"{getattr(model, 'base_model_prefix', '')}."
+    # as it is called counts first, in case a model has both
     for candidate in (name, name.removeprefix(prefix), prefix + name):
         if candidate in names:
             return candidate

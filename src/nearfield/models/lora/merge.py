@@ -39,6 +39,7 @@ def merged_folder(path: Path, resolve: Resolve) -> Path:
     base = find_base(read_lora(place), resolve)
     read_modules(base)  # hashing follows links: modules that lead out of the base are refused here
     key = hashlib.sha256(f"{model_hash(path)} {model_hash(base)}".encode()).hexdigest()[:32]
+    # by the content of both: when either changes, another folder is made
     made = home() / "merged" / f"{path.resolve().name}-{key}"
     return kept_folder(made, lambda stage: merge_adapter(path, stage, resolve=resolve))
 
@@ -154,6 +155,7 @@ def _link(
     for file in source.glob(pattern):
         place = file.relative_to(source)
         hidden = any(part.startswith(".") for part in place.parts)
+        # what is there already counts: an adapter's own files were linked before its base's
         if hidden or file.name in leave or not file.is_file() or (target / place).exists():
             continue
         (target / place).parent.mkdir(parents=True, exist_ok=True)

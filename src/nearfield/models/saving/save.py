@@ -128,6 +128,7 @@ def state(contract: Contract, source: ModelFolder, stage: Path) -> None:
     """Put the contract's length, prompts and similarity where sentence-transformers reads them,
     beside what stood there.
     """
+    # stated here under today's name of the file, whichever of the older ones held it
     limits = {"do_lower_case": False} | dict(settings_of(source.transformer))
     limits["max_seq_length"] = contract.max_tokens
     transformer = stage / source.transformer.relative_to(source.path)

@@ -72,6 +72,7 @@ def new_reranker(
     from transformers import AutoConfig
 
     with quiet(), torch.random.fork_rng(devices=[]):  # the weights are drawn on the processor
+        # transformers draws from the global generator alone; the fork leaves that as it was
         torch.random.manual_seed(seed)
         with foreign(Path(encoder), "the weights could not be read"):
             config = AutoConfig.from_pretrained(

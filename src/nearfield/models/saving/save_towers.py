@@ -19,6 +19,7 @@ def save_towers(model: TrainableTowers, path: str | Path, logits: Logits) -> Non
     StorageError.
     """
     tower = model.tower
+    # CLIP and SigLIP keep the logarithm of the scale
     weights = tower.weights() | {"logit_scale": torch.tensor(math.log(logits.scale))}
     if tower.has_bias:
         weights["logit_bias"] = torch.tensor(logits.bias)

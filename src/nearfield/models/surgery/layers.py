@@ -75,6 +75,7 @@ def first_layers(model: Trainable, count: int) -> Iterator[None]:
     (holder, attribute), layers = _layers(model)
     config = model.backbone.config
     native = model.layers  # which hold all of the layers
+    # a slice of a ModuleList is a list of the same modules: no weight is copied
     setattr(holder, attribute, layers[:count])
     config.num_hidden_layers = count
     model.layers = None

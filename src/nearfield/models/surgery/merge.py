@@ -63,6 +63,7 @@ def merge(
     into = first.parameters()
     with torch.no_grad():
         for key, weight in merged.items():
+            # into the first one, whose other files the merged folder has
             into[key].copy_(weight)
     names = [model.contract.name for model in opened]
     name = "+".join(dict.fromkeys(names))

@@ -44,6 +44,7 @@ def write_splade(
     tokeniser = tokeniser_of(source)
     usable = usable_terms(tokeniser, len(decoder.weight))
     if missing:
+        # by the dense model: the masked-language model's own head is still random here
         own, states = states_alone(TextModel(source), usable, progress)
         start_splade(Splade(transform, decoder), states, own, torch.from_numpy(usable))
     kept = source.contract

@@ -79,6 +79,7 @@ def _round_files(folder: Path, dtype: str) -> None:
 
 def _in_steps(table: torch.Tensor) -> dict[str, torch.Tensor]:
     """`embeddings` int8 and `weights`, what each row is multiplied by, as model2vec names them."""
+    # (tokens,) a step for each row: -127 to 127, the same on both sides of 0
     scale = table.abs().amax(1) / 127
     divisor = torch.where(scale > 0, scale, 1)  # a row of zeros stays one
     steps = torch.round(table / divisor[:, None]).to(torch.int8)

@@ -48,9 +48,11 @@ def rotate(model: str | Path, *, to: str | Path, vectors: Floats) -> Made:
     with torch.no_grad():
         if layers and layers[-1].linear:
             for weight in layers[-1].weights.values():  # (dim, in), and (dim,) of a bias
+                # R (W x + b) = (R W) x + R b
                 weight.copy_(directions @ weight)
         elif opened.folder.static:
             table = opened.backbone.embeddings
+            # a mean of turned vectors is the turned mean
             table.copy_(table @ directions.T)
         else:
             amend = partial(_add, Layer.of(directions.numpy(), None))

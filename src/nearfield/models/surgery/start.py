@@ -44,6 +44,7 @@ def principal_layer(states: Tensor, dim: int) -> Layer:
     Young 1936).
     """
     mean = states.double().mean(0)
+    # all directions, also where there are fewer states than dimensions
     _, _, directions = torch.linalg.svd(states.double() - mean, full_matrices=True)
     weight = directions[:dim]
     bias = -weight @ mean
@@ -76,6 +77,7 @@ def states_in_company(model: TextModel, progress: Progress) -> Tensor:
     """
     tokeniser = tokeniser_of(model.folder)
     size = len(model.backbone.get_input_embeddings().weight)
+    # always the same draw: the same model begins the same head
     own = np.random.default_rng(0).permutation(_spread(usable_terms(tokeniser, size)))
     around = sum(map(len, tokeniser.around()))
     length = max(1, min(_COMPANY, len(own), model.contract.max_tokens - around))

@@ -118,6 +118,7 @@ def _check_same(
         ours = _encoded(whole, some, prompts)
         theirs = _encoded(left, some, prompts)
         for at, (before, after) in enumerate(zip(ours, theirs, strict=True)):
+            # kept[new id] is the old one
             if before != [kept[id_] for id_ in after]:
                 text = some[at % len(some)]
                 raise ModelError(
@@ -153,6 +154,7 @@ def _keep_rows(model: TextModel, kept: Sequence[int]) -> int:
     config = model.backbone.config
     size = len(old.weight)
     for name, weight in model.whole.named_parameters():
+        # such as an output layer that is not tied: it would have to lose the same rows
         if weight.shape[:1] == (size,) and weight is not old.weight:
             raise ModelError(
                 f"{model.contract.name}: {name} too has a row per token; only a model "

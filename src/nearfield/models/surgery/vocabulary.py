@@ -47,6 +47,7 @@ def kept_ids(facts: Facts, used: Collection[int]) -> list[int]:
 def with_only(facts: Facts, kept: list[int]) -> Facts:
     """The tokeniser with the ids `kept`, which become 0, 1, 2, ... in that order."""
     new = {old: at for at, old in enumerate(kept)}
+    # a deep copy, as all of it is JSON
     left: Facts = json.loads(json.dumps(facts))
     model = left["model"]
     if model["type"] == "Unigram":
@@ -112,6 +113,7 @@ def _steps(model: Facts, ids: Mapping[str, int], kept: Collection[int]) -> set[i
             made_of.setdefault(made, set()).update({ids[first], ids[second]})
     found: set[int] = set()
     ahead = list(kept)
+    # until no kept token is made of one that is not kept
     while ahead:
         new = made_of.get(ahead.pop(), set()) - found
         found |= new

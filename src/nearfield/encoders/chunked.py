@@ -85,6 +85,7 @@ class Chunked(Wrapped[MultiVector]):
                 found.append(figure.url)
             if figure.caption:
                 found.append(figure.caption)
+        # a document without a vector would score -inf with every query
         return found or [""]
 
     def read(self, item: str, role: Role) -> list[str] | None:

@@ -246,6 +246,8 @@ def known_files(name: str | Path) -> str | None:
         if is_adapter(path):  # which is opened only with the very model that it was trained on
             files: str | None = read_fields(path / FILE).text("files", None)
             return files
+        # a LoRA adapter is opened merged with its base, whose hash the adapter's folder does not
+        # tell
         stated = any((path / file).exists() for file in ("config.json", "modules.json", LEXICAL))
         if stated and adapter_place(path) is None:
             return model_hash(path)

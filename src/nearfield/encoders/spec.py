@@ -93,6 +93,7 @@ class ModelSpec:
     @property
     def whole(self) -> str:
         """The spec of the model that reads documents whole."""
+        # what is left may begin with a comma, in the place of the @
         rest = _CHUNKS.sub("", self.after, count=1)
         return self.name + (f"@{rest[1:]}" if rest else "")
 

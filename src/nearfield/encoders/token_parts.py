@@ -57,4 +57,5 @@ class TokenParts:
         # the mean over one token is that token's state, through all layers behind the pooling
         spans = list(counted[:, None])
         vectors = self._runtime.run_spans(batch, spans).as_dense("attribution")
+        # the sum of k states is k times their mean
         return batch.ids[counted].tolist(), vectors.floats() / np.float32(len(counted))

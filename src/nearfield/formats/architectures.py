@@ -19,6 +19,7 @@ ACTIVATIONS = {
 }
 """Those of a feed-forward layer, by transformers' names, as matrix.h numbers them."""
 
+# attended and finished are the layer norms behind attention and behind the feed-forward layer
 _BERT_LAYER = {
     "query": "attention.self.query",
     "key": "attention.self.key",
@@ -139,6 +140,7 @@ class Architecture:
 
 
 WHOLE = "whole"  # a classifier that is run with its backbone, in padded rows
+# BertConfig's
 DEFAULTS = {
     "hidden_size": 768,
     "num_hidden_layers": 12,

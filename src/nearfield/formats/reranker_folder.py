@@ -88,6 +88,7 @@ def read_reranker_folder(path: str | Path) -> RerankerFolder:
     own = _own(files.own)
     stated = _stated(path)
     default = default_prompt_name(own)
+    # a default name without a prompt is query or document, of which the folder states none
     prompt = "" if default is None else own.named_texts("prompts").get(default, "")
     tokens = None
     for folder in files.folders("LogitScore"):  # at most one

@@ -13,6 +13,7 @@ from nearfield.formats.architectures import ARCHITECTURES, UNKNOWN
 from nearfield.formats.honoured import ANY, Honoured, refuse_unhonoured
 from nearfield.store.fields import Fields, read_fields, read_optional
 
+# of the file's name, in the order in which sentence-transformers looks for them
 _PREFIXES = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 # sentence-transformers gives transformers its own values of these, whatever the file says.
 _OVERRULED = (

@@ -120,6 +120,7 @@ class Contract:
         """
         if role in self.prompts:
             return self.prompts[role]
+        # every model has these two roles; any other word may be misspelt
         if role in (QUERY, DOCUMENT):
             return ""
         known = sorted({QUERY, DOCUMENT, *self.prompts})

@@ -53,6 +53,7 @@ def stating(sources: Iterable[object], options: DataOptions) -> Iterator[None]:
     """While it is open, `sources` are opened with `options`: a command says once how its data is
     read, wherever it opens them.
     """
+    # replaces what an outer block stated, until this one ends
     before = _STATED.set({str(source): options for source in sources})
     try:
         yield

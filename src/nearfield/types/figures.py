@@ -28,6 +28,7 @@ def with_figures(text: str, figures: Iterable[Figure]) -> str:
     """The text of a document with figures behind it."""
     written = [text] if text else []
     for figure in figures:
+        # so that `_FIGURE` finds the end of the caption, whatever brackets it holds
         caption = re.sub(r"([\\\[\]])", r"\\\1", figure.caption)
         written.append(f"![{caption}]({figure.url})")
     return "\n\n".join(written)

@@ -6,6 +6,7 @@ import re
 
 from nearfield.errors import InputError
 
+# GB is 10^9 and GiB 2^30, in letters of any case
 _FACTORS = {
     "": 1,
     "k": 10**3,

@@ -45,6 +45,7 @@ class Ranking:
         """
         if own is None:
             return self.top(k)
+        # (n, k); an own of -1 is no document, and would else be found where results are missing
         found = (self.documents == own[:, None]) & (own >= 0)[:, None]
         documents = np.where(found, -1, self.documents)
         scores = np.where(found, np.float32(-np.inf), self.scores)

@@ -26,6 +26,7 @@ class Estimate:
 
     def __neg__(self) -> Estimate:
         """The difference b minus a of the one that is a minus b."""
+        # the ends of the interval change places
         return Estimate(-self.mean, -self.high, -self.low)
 
 

@@ -91,9 +91,11 @@ def folded(text: str) -> str:
         return text.lower()
     compatible = unicodedata.normalize("NFKC", _BLANKS.sub(" ", text))
     lower = _IGNORED.sub("", compatible).casefold().replace("i\u0307", "i")
+    # typographic ones and the Hebrew geresh count as ASCII's, and gershayim as its double quote
     for apostrophe in "\u2018\u2019\u02bc\u05f3":
         lower = lower.replace(apostrophe, "'")
     lower = lower.replace("\u05f4", '"')
+    # once more, as case folding takes some composed characters apart
     return unicodedata.normalize("NFKC", lower)
 
 

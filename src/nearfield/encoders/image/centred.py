@@ -105,6 +105,7 @@ class Centred(Wrapped[Dense]):
         made = self.encoder.encode_as(role, items, progress=progress).as_dense("a mean")
         vectors = unit(made.floats())
         if role != QUERY:
+            # docs/log.md (The gap between texts and images) has what each of the two steps brings
             kinds = _images(role, items).astype(np.int64)
             vectors = unit(vectors - self.means[kinds]) * self.lengths[kinds, None]
         return Dense.under(self.contract, vectors, usage=made.usage, counts=made.counts)

@@ -22,6 +22,7 @@ def afford(encoders: Iterable[Encoder[Any]], texts: Mapping[Role, Iterable[str]]
     """
     forecasts = []
     for encoder in encoders:
+        # asked for no text first: where nobody is paid, the texts need not be read
         if encoder.forecast([], next(iter(texts))) is None:
             continue
         for role, some in texts.items():

@@ -65,6 +65,7 @@ def read_vector(found: Any, width: int | None, *, unit: bool = False) -> tuple[F
             if isinstance(found, str):
                 vector = np.frombuffer(base64.b64decode(found, validate=True), "<f4")
             else:
+                # takes numbers alone: text and null raise TypeError, and are not made numbers
                 vector = np.atleast_1d(found).astype(np.float32, casting="same_kind")
             vector = vector.astype(np.float32)
     except (TypeError, ValueError):

@@ -20,6 +20,7 @@ from nearfield.types.forecast import Forecast
 
 HOPELESS = 4  # items that are refused alone, and nothing else was taken: it is the request
 MARGIN = 1.5  # by which estimated tokens may be too few for the vendor's limit
+# what reading an answer raises whose shape is not the one that the vendor documents
 _OTHER_SHAPE = (AttributeError, LookupError, TypeError, ValueError)
 
 

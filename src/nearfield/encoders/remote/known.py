@@ -64,6 +64,7 @@ def contract_of(spec: ModelSpec, card: Card | None) -> Contract:
     other = dim != usual and not contract.matryoshka_dims
     if other or dim > contract.dim:
         raise ContractError(f"{name}: {dim} dimensions were asked for; it has {has}")
+    # of vectors that are asked for cut, only shorter cuts are left
     dims = tuple(each for each in contract.matryoshka_dims if each <= dim)
     known = replace(contract, kind="dense", pooling="unpublished", fusion={})
     return replace(known, name=name, dim=dim, matryoshka_dims=dims)

@@ -42,4 +42,5 @@ class Gemini(Vendor):
     def headers(self) -> dict[str, str]:
         if self._key is None:
             return {}
+        # the API takes the key in the URL, too, where logs and proxies would keep it
         return {"x-goog-api-key": self._key}

@@ -34,6 +34,7 @@ class OpenAI(Chatting):
             raw = asked.with_raw_response.create(**body)
         except sdk.APIStatusError as error:
             return replied(error.response)
+        # a timeout is one of these
         except sdk.APIConnectionError as error:
             raise Unanswered(first_line(error)) from None
         return replied(raw)

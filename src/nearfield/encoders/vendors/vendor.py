@@ -18,6 +18,7 @@ from nearfield.types.item import is_image_url
 from nearfield.types.role import Role
 
 SHOWN = 300  # characters of a vendor's own words in an error
+# under which vendors say what went wrong, one within the other or alone
 _LAST_WORDS = ("error", "message", "detail", "error_message")
 
 
@@ -204,6 +205,7 @@ class Vendor(ABC):
 
     def closed_at_last(self, client: Any) -> Any:
         """The client, which lets go of its connections when nobody has the vendor any more."""
+        # it runs at the end of the process as well, and does not keep the vendor alive
         self._last = weakref.finalize(self, client.close)
         return client
 
@@ -261,6 +263,7 @@ class Chatting(OpenAIShaped):
 
 def by_index(rows: Any, field: str) -> dict[int, Any]:
     """The `field` of each row by its `index`. Raises ValueError where two have the same one."""
+    # by the index, as a reranker answers with the best first
     found = {int(row["index"]): row[field] for row in rows}
     if len(found) != len(rows):
         raise ValueError("two rows have the same index")

@@ -70,6 +70,7 @@ class Voyage(OpenAIShaped):
         try:
             answer = resource.create(**place, **body)
         except sdk.error.VoyageError as error:
+            # no answer at all, or one that the SDK could not read
             if error.http_status in (None, 200):
                 raise Unanswered(first_line(error)[:100]) from None
             said = error.json_body or error.http_body or first_line(error)

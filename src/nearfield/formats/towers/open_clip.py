@@ -150,6 +150,7 @@ def _converted(state: State) -> dict[str, Any]:
         if block is not None:
             made |= _block(block, tensor)
         elif name in _PROJECTIONS:
+            # OpenCLIP multiplies by these from the right, a linear layer of torch from the left
             made[_PROJECTIONS[name]] = tensor.T.contiguous()
         elif name != "attn_mask":  # which older files hold, and which follows from the length
             made[_OUTSIDE.get(name, name)] = tensor

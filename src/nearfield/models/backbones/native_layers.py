@@ -257,6 +257,7 @@ class _WayBack:
         own, places = _of_share(self.units[at], made.offsets, made.picked)
         if total.room is None:
             total.room = layers.rooms.take(size)
+            # a room that was given back holds what was in it last
             total.room[:size] = 0.0
         by_layer = np.split(total.room[:size], np.cumsum(self.sizes)[:-1])
         slopes = (SlopesLayout * len(by_layer))()

@@ -98,6 +98,8 @@ class Turns:
             open_groups = [at for at in sorted(self._free) if self._left[at]]
             if not open_groups:
                 return None
+            # Which thread takes which group changes no sum: a group's units go into it in their own
+            # order.
             group = max(open_groups, key=lambda at: len(self._left[at]))
             self._free.remove(group)
             return group, self._left[group].pop()

@@ -140,6 +140,7 @@ def open_network(folder: ImageModel) -> EfficientNetLite:
     try:
         network = EfficientNetLite(read_tensors(folder.path / "model.safetensors"))
         with torch.inference_mode():
+            # weights that do not follow on each other are found here, and not by the first image
             network(torch.zeros(1, 3, 32, 32))
     except (KeyError, IndexError, ValueError, RuntimeError) as error:
         raise ModelError(

@@ -94,6 +94,7 @@ class Attached:
             down = torch.cat([pair.down for pair in pairs.values()])  # (ranks, fan_in)
             up = torch.cat([pair.up * pair.scale for pair in pairs.values()], 1)
             if isinstance(layer, nn.Embedding):
+                # (..., ranks): ids choose columns of the first matrices
                 narrow = nn.functional.embedding(given[0], down.T)
             else:
                 narrow = nn.functional.linear(given[0], down)

@@ -23,6 +23,7 @@ from nearfield.types.contract import Contract
 
 # they say how a folder was made, which does not hold of a changed model
 MADE = ("head.json", "distil.json", "algebra.json")
+# weights, in any tool's format: the old ones must not lie beside the new
 _LEFT_BEHIND = (".safetensors", ".bin", ".onnx", ".h5", ".msgpack", ".ot", ".gguf", ".index.json")
 _NOT_CONFIG = ("README.md", ".gitattributes", "nearfield.json", *MADE)
 

@@ -92,6 +92,7 @@ def new_reranker(
     limit = min(max_tokens or source.contract.max_tokens, source.contract.max_tokens)
     with staged_folder(path) as stage:
         copy_files(source.transformer, stage)
+        # they say that the folder is an encoder's
         for file in (
             "modules.json",
             "config_sentence_transformers.json",

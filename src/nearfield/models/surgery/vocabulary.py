@@ -136,6 +136,7 @@ def _named(processor: Facts | None) -> set[int]:
     """The ids that a post-processor puts around texts."""
     found: set[int] = set()
     for part in _parts(processor):
+        # (token, id) of BertProcessing and RobertaProcessing; TemplateProcessing has a table
         found |= {part[side][1] for side in ("cls", "sep") if side in part}
         for token in part.get("special_tokens", {}).values():
             found.update(token["ids"])

@@ -135,6 +135,7 @@ class Encoder(ABC, Generic[E]):
         for role, at in places.items():
             own = [items[place] for place in at]
             parts.append((at, self.encode_as(role, own)))
+        # by the class of what was made, as a folder's head decides on the kind
         made: E = type(parts[0][1]).placed(parts, len(items))
         counts = [part.counts for _, part in parts if part.counts is not None]
         if len(counts) == len(parts):

@@ -46,6 +46,7 @@ class Reranker(PairScorer):
         tokeniser = Tokeniser.open(
             folder.transformer, max_tokens=folder.max_tokens, lower_case=folder.lower_case
         )
+        # a decoder's template says where query and document go; a classifier gets them as a pair
         chat = folder.task == DECODER and has_chat_template(folder.transformer)
         self.chat = ChatPairs(folder.transformer, tokeniser, prompt=folder.prompt) if chat else None
         self.tokeniser = PairTokeniser(tokeniser, typed=runtime.typed)

@@ -58,6 +58,7 @@ class LateLayout(Layout):
 
     def read(self, files: Files) -> ModelFolder:
         """See Layout. Raises ModelError for modules and settings that cannot be honoured."""
+        # Stanford's folders are plain transformers' ones, without modules.json
         if not files.modules:
             return _stanford(files)
         kinds = files.kinds

@@ -75,6 +75,7 @@ class Files:
         normalising = self.folders("Normalize")
         for folder in normalising:
             refuse_unhonoured(read_optional(folder / "config.json"), NORMALIZE)
+        # where there are modules they say all, and a missing Normalize says no
         return bool(normalising) if self.modules else self.stated.get("normalise", default)
 
     def code(self, task: str = "") -> tuple[Path, ...]:

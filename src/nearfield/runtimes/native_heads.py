@@ -39,6 +39,7 @@ class NativeHead:
 
 
 def _dense(folder: ModelFolder, model: PackedModel, config: Fields) -> Run:
+    # the kernels pool; what is left to the head are projections and the length
     head = DenseHead.open(Given(folder, model.layout.hidden))
     return lambda pooled, batch: head.embeddings(head.finish(pooled), batch)
 

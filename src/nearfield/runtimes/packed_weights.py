@@ -46,6 +46,7 @@ class PackedWeights:
 
     def norm(self, name: str, width: int) -> NormLayout:
         """The layer norm of `name`, by today's names or by gamma and beta."""
+        # as checkpoints that were converted from TensorFlow's BERT have them
         parts = ("gamma", "beta") if f"{name}.gamma" in self else ("weight", "bias")
         weight = self.floats(f"{name}.{parts[0]}", width)
         bias = self.floats(f"{name}.{parts[1]}", width)

@@ -102,4 +102,5 @@ def changed_texts(folder: Path, texts: Sequence[str]) -> list[int]:
     made: dict[int, bytes] = {}
     for part in _hashes(folder / FILE):
         made |= part
+    # a vector without a hash counts as unchanged: nothing says of what text it is
     return [at for at, text in enumerate(texts) if made.get(at) not in (None, text_hash(text))]

@@ -57,6 +57,7 @@ class JoinedEncoder(Opened):
     def identity(self) -> dict[str, str] | None:
         """The runtime and the precision are those of the texts."""
         own = super().identity
+        # the image tower's weights are looked at above, the texts' by their own runtime
         texts = self.text.runtime.identity
         if own is None or texts is None:
             return None

@@ -189,6 +189,7 @@ class Vendor(ABC):
         import httpx2
 
         try:
+            # the status is not looked at here: `Caller` says which ones are tried again
             answer = self._client.post(self.address + path, json=body)
         except httpx2.RequestError as error:
             raise Unanswered(first_line(error)) from None

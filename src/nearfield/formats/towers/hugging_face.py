@@ -30,6 +30,7 @@ def _read(path: Path) -> Towers:
     # the defaults are those of transformers' configurations
     max_tokens = text.integer("max_position_embeddings", 64 if padded else 77)
     if padded:
+        # SigLIP projects texts alone, and to the size of its states where nothing is said
         dim = text.integer("projection_size", text.integer("hidden_size", 768))
     else:
         dim = config.integer("projection_dim", 512)

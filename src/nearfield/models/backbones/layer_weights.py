@@ -163,6 +163,8 @@ class LayerWeights:
         """What changes whenever a weight does, its order too, but for one time in 2^64."""
         total = 0
         for weight in self.weights:
+            # By torch's counts of versions, steps went on with the first step's weights under a
+            # fused optimiser (docs/log.md, Layers that go back by themselves).
             digest = _digest(_array(weight).ravel().view(np.uint32))
             total = (total * int(_ODD[-1]) + digest) % 2**64
         return total

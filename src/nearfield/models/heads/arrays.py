@@ -50,6 +50,7 @@ def linear(values: Any, weight: Any, bias: Any = None) -> Any:
 def normalised(values: Any) -> Any:
     """Each row at unit length; one shorter than 1e-12 is divided by that."""
     if is_numpy(values):
+        # with the limit that torch's normalize has
         lengths = np.linalg.norm(values, axis=1, keepdims=True)
         return values / np.maximum(lengths, np.float32(1e-12))
     from torch.nn import functional

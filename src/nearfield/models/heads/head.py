@@ -134,6 +134,7 @@ def _end_to_end(outputs: Sequence[Any]) -> Any:
     """The tensors of all outputs as one; of tuples, each part by itself."""
     if isinstance(outputs[0], tuple):
         return tuple(_end_to_end(part) for part in zip(*outputs, strict=True))
+    # only losses come here: a runtime without torch opens the same head
     from torch import cat
 
     return cat(list(outputs))

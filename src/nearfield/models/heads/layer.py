@@ -77,6 +77,7 @@ class Layer:
         """(n, in) to (n, out), of an array or a tensor, as the weights are."""
         weights = self.weights
         made = linear(values, weights["linear.weight"], weights.get("linear.bias"))
+        # before the input is added, as in sentence-transformers' Dense
         made = activated(made, ACTIVATIONS[self.config.activation_function])
         if not self.config.use_residual:
             return made

@@ -38,6 +38,7 @@ class Ragged(Represented):
         return len(self.offsets) - 1
 
     def __getitem__(self, rows: slice | Tensor) -> Ragged:
+        # offsets stay on the processor, wherever the tokens are
         wanted = rows if isinstance(rows, slice) else rows.cpu().numpy()
         places, offsets = segments(self.offsets, np.arange(len(self))[wanted])
         tokens = self.tokens[beside(places, self.tokens)]

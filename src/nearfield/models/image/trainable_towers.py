@@ -37,6 +37,7 @@ class TrainableTowers(Trainable):
         self.towers = towers
         self.contract = folder.contract
         self.tower = TwoTower(folder).to(device)
+        # the trainer turns it on again for those of `parameters` that learn
         self.tower.requires_grad_(False)
         self.logits = self.tower.logits
         self.backbone = self.tower.model

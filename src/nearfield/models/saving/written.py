@@ -66,6 +66,7 @@ def stored_bytes(folder: ModelFolder) -> int:
 
 def _bytes(path: Path, transformer: Path) -> int:
     weights = {*transformer.glob("model*.safetensors"), *path.glob("*/model.safetensors")}
+    # torch's own files are read only where there are no safetensors
     files = weights or {*transformer.glob("pytorch_model*.bin")}
     files.add(transformer / "tokenizer.json")
     return sum(file.stat().st_size for file in files if file.is_file())

@@ -62,6 +62,7 @@ def trim(
     facts: Facts = json.loads(tokeniser.json()) | {"truncation": None, "padding": None}
     whole = Tokenizer.from_str(json.dumps(facts))
     prompts = ["", *dict.fromkeys(filter(None, opened.contract.prompts.values()))]
+    # under each prompt, which a tokeniser may join with the text's first letters
     used = _used(whole, texts, prompts, progress)
     kept = kept_ids(facts, {*used, *_special_ids(opened)})
     left = with_only(facts, kept)

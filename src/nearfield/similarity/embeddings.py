@@ -225,8 +225,7 @@ class Embeddings(ABC):
         line.
         """
         with staged_folder(path) as stage:
-            # np.save would keep another order of axes, and the checksums are of the values row by
-            # row
+            # row by row, so that an item's numbers lie in one piece on the disk
             arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays().items()}
             for name, array in arrays.items():
                 (stage / name).parent.mkdir(parents=True, exist_ok=True)

@@ -174,8 +174,7 @@ class Fused(Embeddings):
         if set(counts) != {wanted}:
             said = f"{FACTS} says {wanted} of each part"
             raise InputError(f"holds {', '.join(map(str, counts))} items; {said}", path=path)
-        # a part without a weight is one that counts for nothing; a weight without a part is a
-        # mistake
+        # a part may lack a weight, and then counts for nothing; a weight may not lack its part
         fusion = facts.object("fusion")
         unknown = sorted(set(fusion) - set(parts))
         if unknown:

@@ -14,7 +14,7 @@ def segments(offsets: Integers, chosen: Integers) -> tuple[Integers, Integers]:
     """Where the values of the `chosen: (m,)` segments lie, end to end, and the offsets (m + 1,)
     that they have then.
     """
-    # (m,) of each chosen segment, whose values are then taken without a loop over the items
+    # (m,); the values of all segments are found by arithmetic, without a loop over the items
     lengths = np.diff(offsets)[chosen]
     new = joined_offsets([lengths])
     # how far each segment's values lie from where they will be

@@ -111,8 +111,7 @@ class Signs(Storage):
         return -(-dim // 8)
 
     def encode(self, floats: Floats, ranges: Floats | None) -> Array:
-        # a zero becomes -1; the first dimension is the highest bit, and the last byte is filled
-        # with zeros
+        # a zero counts as -1; the first dimension is the highest bit of the first byte
         return np.packbits(floats > 0, axis=1)
 
     def decode(self, stored: Array, dim: int, ranges: Floats | None) -> Floats:

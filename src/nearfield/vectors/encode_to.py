@@ -219,18 +219,16 @@ def _finish(job: Job, encoder: Encoder[Any], request: Request, empty: Embeddings
     changed(described, usage=job.account.usage).save_facts(stage, job.rows)
     identity = encoder.identity or {}
     name = encoder.contract.name
-    # vectors of a model that is no folder's or was changed since name none that could be opened
-    # again
+    # weights that no folder holds could not be opened again by whoever searches the vectors
     if "files" in identity:
         source = request.source or name
         adapter = adapter_of(encoder, request.role)
         MadeBy(name, source, identity["files"], request.role, adapter).save(stage)
     try:
-        # once more, on the finished manifest: a stream that can be read once was not looked at
-        # before
+        # on the finished manifest: a stream that can be read only once was not looked at before
         check_replaced(job.path, stage, asked=job.replaces)
     except StorageError:
-        # the vectors that were made are in the cache, so that the next run pays for no text again
+        # what the model made stays in the cache, where one is used
         forget_job(job.path)
         raise
     # The shards go last: after a kill in between, the next run confirms them and joins them again.

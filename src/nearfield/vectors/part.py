@@ -51,8 +51,7 @@ class PartMaker:
         row that fails where the request is strict.
         """
         started = time.perf_counter()
-        # before the model runs: a strict run ends at a row that could not be read without encoding
-        # others
+        # before the model runs: for a row that cannot be read, a strict run encodes no others
         self._refuse([row.fault for row in shard.rows if row.fault])
         # the number of each different text, by its hash
         distinct: dict[bytes, int] = {}

@@ -35,7 +35,7 @@ class Shard:
         """It changes with any id, text or fault of the rows, and with their order."""
         whole = hashlib.blake2b(digest_size=HASH)
         for row, text in zip(self.rows, self.hashes, strict=True):
-            # an id may hold half of a surrogate pair, too, and must not stop the run
+            # an id may hold half of a surrogate pair, which plain UTF-8 refuses
             about = f"{row.number}\0{row.key}\0{row.fault}\0"
             whole.update(about.encode("utf-8", "surrogatepass") + text)
         return whole.hexdigest()

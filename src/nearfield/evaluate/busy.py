@@ -38,9 +38,11 @@ def _others() -> float | None:
     try:
         # the first line is of all processors: "cpu", then ticks of each kind (proc(5))
         fields = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0].split()
+        # guest time, behind these, is in `user` already; stolen is what other virtual machines took
         user, nice, system, _idle, _iowait, irq, soft, stolen = map(int, fields[1:9])
     except (OSError, ValueError):
         return None
     used = (user + nice + system + irq + soft + stolen) / os.sysconf("SC_CLK_TCK")
     own = os.times()
+    # the times of children are of those that have ended: one that runs counts as another program
     return used - own.user - own.system - own.children_user - own.children_system

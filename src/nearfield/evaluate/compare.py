@@ -53,10 +53,12 @@ def compare(
     """
     folder = options.run_folder
     if folder is not None:
+        # before anything is encoded, which may take hours
         check_replaceable(folder, marker="comparison.json", what="a folder that evaluate wrote")
     asked = open_task(data, task, options=options, models=models)
     main = asked.measure_named(measure or asked.measures[0])
     others = map(asked.measure_named, asked.measures if measures is None else measures)
+    # the main one first, as tasks and `_compared` take the first for it
     wanted = tuple(dict.fromkeys([main, *others]))
     measured = asked.measure(models, wanted, options, allow=allow, bars=bars)
     comparison = _compared(asked, measured, wanted, allow)
@@ -73,6 +75,7 @@ def _compared(
     items = len(task.item_ids)
     # the first of the rows of a model counts
     seen = {each.model: each.trained_on for each in reversed(measured)}
+    # tasks refuse before they encode; systems that have searched already are refused here
     trained = refuse_trained_on(seen, items, where=task.where, allow=allow)
     main = measures[0]
     statistic = task.statistic_of(main)

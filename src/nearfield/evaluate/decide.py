@@ -41,6 +41,7 @@ def decide(
     if not comparison.rows:
         raise InputError("the comparison has no row; wanted at least one system")
     first = comparison.rows[0].name
+    # rows are best first, so that the best is `a` in each of its pairs
     tests = {pair.b: pair for pair in comparison.pairs if pair.a == first}
     prices = comparison.prices
     choices = [choice_of(row, prices.get(row.name), tests.get(row.name)) for row in comparison.rows]
@@ -93,6 +94,7 @@ def check_limits(limits: Limits) -> None:
 def choice_of(row: Row, price: Price | None, test: PairTest | None = None) -> Choice:
     """A row and what it costs; `test` is that of the best row against it."""
     dollars = None if price is None else price.per_million_tokens
+    # 0 bytes: not measured on this task
     costs = (row.bytes_per_document or None, row.query_milliseconds, dollars)
     if test is None:
         return Choice(row.name, row.estimate, *costs)
@@ -105,6 +107,7 @@ def _not_worse(
 ) -> NotWorse:
     raw = []
     for test in tests.values():
+        # a comparison from a file may have been written before tests had spreads
         if test.spread is None:
             raise InputError("the comparison has no spreads, which a margin needs; make it again")
         raw.append(behind_by(test.difference.mean, test.spread, items, margin))
@@ -170,6 +173,7 @@ def fits(choice: Choice, limits: Limits) -> bool:
     return (
         _within(choice.query_milliseconds, limits.ms)
         and _within(choice.bytes_per_document, limits.bytes)
+        # without a price nobody is paid
         and _within(choice.price or 0.0, limits.price)
     )
 

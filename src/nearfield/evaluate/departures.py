@@ -22,6 +22,7 @@ def departure_notes(
     chosen: dict[tuple[str, int | None, str], tuple[System, Deviation]] = {}
     for system in sorted(systems, key=_exactness):
         for deviation in system.deviations:
+            # of rows that were only stored otherwise the first, and so the most exact, stays
             chosen.setdefault((system.model, system.dim, deviation.what), (system, deviation))
     notes: dict[str, tuple[str, ...]] = {}
     for system, deviation in chosen.values():

@@ -128,6 +128,7 @@ class EncodeCut:
         vendor's answer was kept.
         """
         asked = self.queries
+        # the same rows as `made.query_seconds`, so that the two add up query by query
         search = seconds_each(
             lambda row: self.index.search(asked[row : row + 1], depth), len(asked)
         )
@@ -153,6 +154,7 @@ def speed_of(parts: Sequence[Embeddings]) -> float | None:
     one.
     """
     seconds = [part.usage.seconds for part in parts]
+    # 0 where a time is not known, and a part of the time would be taken for all of it
     if all(seconds):
         return sum(map(len, parts)) / sum(seconds)
     return None

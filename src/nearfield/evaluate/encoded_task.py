@@ -74,6 +74,7 @@ class EncodedTask(Task):
                     f"{self.where}: {name} makes no vectors, which the task {self.name} needs; "
                     "leave it out"
                 )
+        # a conversion is proven on the last part, which is the one that is stored
         encoders = open_encoders(models, self.parts[-1], options)
         known = {name: encoder.trained_on for name, encoder in encoders.items()}
         self.refuse_trained_on(known, allow=allow)
@@ -113,10 +114,12 @@ class EncodedTask(Task):
         speed = speed_of(parts)
         seen = int(encoder.trained_on.seen(self.queries).sum())
         notes = (*left_out, *self.noted(parts))
+        # the stored part: a price is of documents
         read = parts[-1].usage
         price = Price.of(contract.terms.price_per_million_tokens, read)
         rows = []
         for cut in cuts:
+            # what is stored is quantised; the others stay float32, as queries do in a search
             *others, last = map(cut.of, parts)
             stored = last.quantise(cut.storage)
             rows.append(

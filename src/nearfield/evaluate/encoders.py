@@ -57,6 +57,7 @@ def row_names(models: Sequence[Any]) -> dict[str, Any]:
             found[model.contract.name] = model
             continue
         name = ModelSpec.parse(model).short
+        # a folder called bm25 must not take the name of the baseline's row
         unique = short.count(name) == 1 and name not in LEXICAL
         found[name if unique else str(model)] = model
     return found
@@ -73,6 +74,7 @@ def fitting(options: Options, encoder: Encoder[Any], encoders: Encoders) -> Opti
     if own.one_vector or not any(kind.one_vector for kind in kinds):
         return options
     kept = tuple(storage for storage in options.storages if storage in own.storages)
+    # float32 is a storage type of every kind
     return replace(options, storages=kept or ("float32",), similarity=None)
 
 

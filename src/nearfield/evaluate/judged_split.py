@@ -53,6 +53,7 @@ def _unseen(collection: Collection, models: Sequence[str]) -> Split | None:
     known = UNKNOWN
     for model in models:
         known |= TrainedOn.read(ModelSpec.parse(model).name)
+    # by the hashes that a tuned model's folder holds; dev, which chose its weights, counts as well
     seen = known.seen(whole.query_texts) | known.chosen_with(whole.query_texts)
     if not seen.any():
         return None

@@ -80,6 +80,7 @@ class MtebEncoder:
 
     def similarity_pairwise(self, first: Any, second: Any) -> Any:
         """(n,) similarities of the vectors in equal places."""
+        # not the diagonal of all with all, which for n pairs would take n x n numbers
         rows = [self.similarity(*pair)[0, 0] for pair in zip(first, second, strict=True)]
         return torch.stack(rows)
 
@@ -114,6 +115,7 @@ def from_mteb(task: Any, *, split: str = "test", subset: str = "default") -> Tas
     if not task.data_loaded:
         task.load_data()
     data = task.dataset
+    # a task of one language may have its splits at the top, with no level of subsets
     if subset in data or subset != "default":
         data = _part(data, subset, name, "subset")
     _part(data, split, name, "split")
@@ -203,6 +205,7 @@ def _clustering(task: Any, data: Any, split: str) -> Task:
     sampled = task.max_document_to_embed
     if task.max_fraction_of_documents_to_embed is not None:
         sampled = int(task.max_fraction_of_documents_to_embed * len(data[split]))
+    # mteb calls a sample that is clustered a cluster, in its number and its size
     return Clustering(
         found, draws=task.n_clusters, sampled=sampled, size=task.max_documents_per_cluster
     )
@@ -247,6 +250,7 @@ def _reranking(task: Any, data: Any, split: str) -> Task:
         for document in part["top_ranked"].get(query["id"], []):
             side = positives if grades.get(document, 0) > 0 else negatives
             side.append(texts[document])
+        # one for each positive: Reranking joins the rows of a query again
         for text in positives:
             rows.append({"query": query["text"], "positive": text, "negatives": negatives})
     return Reranking(_pairs(task.metadata.name, rows))

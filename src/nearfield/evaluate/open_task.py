@@ -62,6 +62,7 @@ def _first(
     data: object, task: str | None, options: Options, models: Sequence[Any], source: str
 ) -> Task | None:
     """The named task, or the first of all, that takes what was opened."""
+    # the order of the table decides where several tasks take the same data
     for name in TASKS if task is None else [task]:
         found = TASKS[name].of(data, options, models=models, source=source)
         if found is not None:

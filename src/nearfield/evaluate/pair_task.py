@@ -118,6 +118,7 @@ class GoldPairs(PairTask):
 
     def statistic_of(self, measure: str) -> Resampled:
         """The measure of similarities against the scores."""
+        # the metric before a measure changes the values, not how they are summed up
         return self.kinds[measure.split(" ")[-1]](self.targets())
 
     def measure_named(self, name: str) -> str:
@@ -147,5 +148,6 @@ def _similarities(first: Embeddings, second: Embeddings, metric: str) -> Doubles
             for side in (first, second)
         )
         return METRICS[metric](*vectors)
+    # of any kind of embeddings; all with all would be n x n scores for the n that count
     values = [first[row : row + 1].scores(second[row : row + 1])[0, 0] for row in range(len(first))]
     return np.array(values, np.float64)

@@ -53,6 +53,7 @@ def prompt_uses(contract: Contract, tasks: Sequence[str] = ()) -> dict[str, Cont
     Where queries and documents both have a prompt, also with the one's alone. Raises ContractError
     for a model without prompts that is told no task, and for a task that it takes none of.
     """
+    # prompts of other roles stay, as no text is encoded in those here
     mute = {**contract.prompts, QUERY: "", DOCUMENT: ""}
     own = {role: contract.prompt(role) for role in (QUERY, DOCUMENT) if contract.prompt(role)}
     found = {NONE: replace(contract, prompts=mute)}

@@ -71,6 +71,7 @@ def reranked_system(
         ranking=replace(ranking, documents=found, scores=scores),
         query_milliseconds=wait,
         notes=notes,
+        # what a departure costs is told of the model's own row
         deviations=(),
         trained_on=system.trained_on | trained_queries(scorer.trained_on, split),
     )

@@ -102,6 +102,7 @@ def model_systems(
     contract = encoder.contract
     cuts = cuts_of(contract, dims, storages, similarity)
     with watched() as busy:
+        # `busy` is filled when the block ends
         whole = EncodePass.of(encoder, split, progress=progress)
     notes = (*busy, *truncation_notes(name, whole.documents.usage, contract))
     notes += dims_left_out(contract, dims, name)
@@ -119,6 +120,7 @@ def model_systems(
             if len(cuts) > 1:
                 words += [str(cut.dim or ""), cut.stored_as]
             system = cut_system(encoded, cut, depth, name=" ".join(filter(None, words)), model=name)
+            # each row has all the notes, of which `compare` keeps every line once
             facts = replace(system, notes=notes, trained_on=seen, price=price)
             departures = _deviations(contract, cut, reference)
             systems.append(replace(facts, deviations=departures))
@@ -176,6 +178,7 @@ def fused_system(a: System, b: System, *, name: str | None = None) -> System:
     speed = None
     wait = None
     if a.documents_per_second and b.documents_per_second:
+        # each document goes through both, one after the other
         speed = 1 / (1 / a.documents_per_second + 1 / b.documents_per_second)
     if a.query_milliseconds is not None and b.query_milliseconds is not None:
         wait = a.query_milliseconds + b.query_milliseconds
@@ -299,6 +302,7 @@ def _deviations(
     found = []
     if untrained(contract, cut):
         what = f"cut to {cut.dim} dimensions, which {contract.name} was not trained for"
+        # all else stays as it is, so that the difference is this departure's alone
         reference = ranked(replace(cut, dim=contract.dim))
         found.append(Deviation(what, f"all {contract.dim}", reference))
     own = contract.similarity

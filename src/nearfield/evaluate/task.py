@@ -157,6 +157,7 @@ class Task(ABC):
 
     def traits(self) -> dict[str, list[float] | list[str]]:
         """Each item's value of what items may be cut by, by the trait's name."""
+        # items that are not one text each, such as texts with several summaries
         if len(self.queries) != len(self.item_ids):
             return {}
         texts = list(self.queries)

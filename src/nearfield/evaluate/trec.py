@@ -31,6 +31,7 @@ def write_run(ranking: Ranking, path: str | Path, *, tag: str = "nearfield") -> 
         _checked(documents, "document", path)
         scored = zip(documents, falling(ranking.scores[row][found]), strict=True)
         for rank, (document, score) in enumerate(scored, start=1):
+            # nine digits tell any two float32 numbers apart
             lines.append(f"{query} Q0 {document} {rank} {score:.9g} {tag}\n")
     write_text(path, "".join(lines))
 

@@ -112,6 +112,7 @@ def log_axis(
     """
     least = min(values) * 0.8
     most = max(values) * 1.2
+    # from less than any wait in milliseconds to more than any document's bytes
     ticks = [2.0 * 4**power for power in range(-16, 32) if least <= 2 * 4**power <= most]
     if len(ticks) < 2:
         ticks = sorted({min(values), max(values)})

@@ -69,6 +69,7 @@ def _front_matter(run: RunFacts) -> str:
         if terms.languages:
             facts["language"] = list(terms.languages)
         if terms.licence:
+            # the hub's identifiers of licences are in lower case
             facts["license"] = terms.licence.lower()
     if run.verdict:
         facts["model-index"] = [_results(run.about, run.verdict)]
@@ -172,6 +173,7 @@ def _fenced(language: str, text: str) -> str:
 def _code(text: str) -> str:
     line = " ".join(text.split())
     if "`" in line:
+        # two backticks and a blank on each side, by CommonMark's rule for code with one in it
         return f"`` {line} ``"
     return f"`{line}`"
 

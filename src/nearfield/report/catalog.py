@@ -113,6 +113,7 @@ def _price(card: Card) -> str:
 def _licence(card: Card) -> str:
     if card.api is None:
         return card.contract.terms.licence or UNKNOWN
+    # the terms of a model behind an API are its vendor's
     return card.api.provider
 
 

@@ -60,6 +60,7 @@ def _figures(chosen: Chosen) -> Iterator[str]:
             estimated(row.estimate),
             size(row.bytes_per_document),
             speed(row.query_milliseconds),
+            # a model that runs here has no price
             f"{price.per_thousand_documents:.3g}" if price else "0",
             _cell(chosen.licences.get(row.model, "–") or "not stated"),
         )

@@ -56,6 +56,7 @@ def decode(kind: Any, value: Any, place: Place) -> Any:
     if origin in (Union, types.UnionType):
         if value is None:
             return None
+        # a union is X | None here: no dataclass that is read has another
         (wanted,) = (part for part in parts if part is not types.NoneType)
         return decode(wanted, value, place)
     if dataclasses.is_dataclass(kind):

@@ -201,6 +201,7 @@ def _steps(path: Path) -> Iterator[Step]:
     """The lines of training.jsonl; none where there is no such file."""
     if not path.is_file():
         return
+    # a whole file ends in an empty part here: one that is not empty is a line that was cut off
     lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines, start=1):
         if not line.strip():

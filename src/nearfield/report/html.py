@@ -60,6 +60,7 @@ def rendered(
         figures=markup(_figures(drawn)),
         js=markup(js),
         plotly=_packed(plotly),
+        # the hash of plotly as page.js unpacks and runs it, not as it stands in the page
         policy=_policy(plotly, js),
         plots=drawn,
         words=words,
@@ -101,6 +102,7 @@ def _policy(*scripts: str) -> str:
     hashes = [
         base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts
     ]
+    # styles have no hash: the heights of figures are style attributes
     allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "

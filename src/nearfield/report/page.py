@@ -73,6 +73,7 @@ def _plots(facts: RunFacts) -> dict[str, Plot | None]:
 
 def _day(started: str) -> str:
     try:
+        # "" where a run does not say when it began
         moment = datetime.fromisoformat(started)
     except ValueError:
         return started

@@ -90,6 +90,7 @@ def sizes(comparison: Comparison) -> Plot:
     rows.sort(key=lambda row: row.bytes_per_document)
     storages = storage_types(comparison)
     models = list(dict.fromkeys(row.model for row in comparison.rows))
+    # the tuned model first, which full lines are for
     models.sort(key=lambda name: name != "tuned")
     traces = []
     for number, storage in enumerate(storages):
@@ -167,5 +168,6 @@ def _ends(rows: Sequence[Row]) -> list[float]:
 
 def storage_types(comparison: Comparison) -> list[str]:
     """The storages of the rows, largest first."""
+    # per dimension, as rows of one storage type may have different dims
     width = {row.storage: row.bytes_per_document / (row.dim or 1) for row in comparison.rows}
     return sorted(width, key=lambda storage: -width[storage])

@@ -19,6 +19,7 @@ def command(facts: RunFacts) -> str:
     """
     about = facts.about
     model = str(facts.origin.data.get("model", about.model))
+    # the model as it was named then, which may be a spec or a folder
     words = ["nearfield", "tune", model, "--on", about.source or about.collection]
     for guard in about.guards:
         words += ["--guard", guard]

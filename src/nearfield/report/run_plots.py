@@ -173,6 +173,7 @@ def changes(queries: Sequence[QueryChange], measure: str) -> Plot:
     """
     ordered = sorted(queries, key=lambda query: -query.difference)
     step = max(1, math.ceil(len(queries) / MOST_POINTS))
+    # places before the step is taken, so that the axis still counts all queries
     drawn = list(enumerate(ordered, start=1))[::step]
     gained = [(place, query.difference) for place, query in drawn if query.difference > SAME]
     lost = [(place, query.difference) for place, query in drawn if query.difference < -SAME]
@@ -204,6 +205,7 @@ def changes(queries: Sequence[QueryChange], measure: str) -> Plot:
             "zerolinecolor": "$rule",
         },
         "hovermode": "x",
+        # without a limit: the nearest query, wherever the pointer is
         "hoverdistance": -1,
     }
     gains, same, losses = tally(queries)

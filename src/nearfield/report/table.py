@@ -46,6 +46,7 @@ _OUTCOME = {BETTER: "green", NO_DIFFERENCE: "yellow", WORSE: "red"}
 PANEL = 100  # columns of the verdict at most: sentences, which nobody reads in longer lines
 FOLDED = 20  # characters of a system's name in a line, at the least
 T = TypeVar("T")
+# the gravest first: `by_severity` sorts by this order
 _SEVERITY = {ERROR: "bold red", WARNING: "yellow", NOTE: "dim"}
 
 
@@ -97,6 +98,7 @@ class Fitted:
             _add_column(table, column.title, right=column.right, whole=not column.folds)
         style = "bold" if self.best_first else ""
         for cells in zip(*(column.cells for column in shown), strict=True):
+            # as Text: in a plain string rich would take a name's [brackets] for markup
             table.add_row(*map(Text, cells), style=style)
             style = ""
         yield table

@@ -32,6 +32,7 @@ _ADVICE = {
     NO_DIFFERENCE: "Keep the {base}, or test on more queries.",
     WORSE: "Keep the {base}.",
 }
+# `measure_meaning` takes the phrases with {k} out for a measure without a cutoff
 _MEASURES = {
     "nDCG": "how near the top of the first {k} results the relevant documents stand, from 0 to 1",
     "R": "the share of all relevant documents that are among the first {k} results",

@@ -20,6 +20,7 @@ def bm25(texts: Sequence[str], bag: BagOfWords | None = None) -> FirstStage:
     an unknown language, k1 or b.
     """
     encoder, documents = Lexical.fitted(texts, bag or BagOfWords())
+    # all of BM25's weights are in the documents' vectors: a query's word counts 1 each time
     return FirstStage(BM25, encoder, Inverted.of(documents), ask=encoder.occurrences)
 
 
@@ -31,6 +32,7 @@ def bytes_per_document(stage: FirstStage) -> float:
     assert isinstance(index, Inverted)
     if not lexical.terms:
         return 0.0
+    # the index names terms by number, so that their words are held besides
     terms = sum(len(term.encode()) for term in lexical.terms)
     return float(index.nbytes + terms) / len(index)
 

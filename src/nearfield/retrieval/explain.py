@@ -43,6 +43,7 @@ class Asked:
         """The score of the query and of one document, whose text is `text`."""
         matches = self.embeddings.explain(document, _Names(self, text))
         terms = self.embeddings.unmet(document)
+        # a kind without terms, which can lack none
         if terms is None:
             return Explanation(matches, [])
         names = self.encoder.names(self.encoder.rarest_first(terms))

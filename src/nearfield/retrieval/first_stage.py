@@ -40,6 +40,7 @@ class FirstStage:
             return self.ask(texts)
         made = encoded(self.encoder, texts, QUERY)
         if self.documents is not None and self.documents.one_vector:
+            # a vector folder may keep fewer dimensions than the model makes
             dim = self.documents.as_dense("search").dim
             made = made.as_dense("search").truncate(dim)
         return made

@@ -26,6 +26,7 @@ def reciprocal_rank_fusion(
         raise InputError("there is no ranking to fuse; wanted at least one")
     first = rankings[0]
     for other in rankings[1:]:
+        # positions are compared across rankings, so that they must be of the same documents
         if not (
             _same(first.query_ids, other.query_ids)
             and _same(first.document_ids, other.document_ids)
@@ -39,9 +40,11 @@ def reciprocal_rank_fusion(
     columns = np.concatenate([ranking.documents for ranking in rankings], axis=1)
     ranks = np.concatenate([np.arange(ranking.documents.shape[1]) + 1 for ranking in rankings])
     for row, named in enumerate(columns):
+        # -1 stands where a ranking has fewer than its k results
         real = named >= 0
         documents, place = np.unique(named[real], return_inverse=True)
         shares = 1 / (constant + ranks[real])
+        # as float32 before they are ordered: scores that look equal in the result are ties
         total = np.bincount(place, weights=shares, minlength=len(documents)).astype(np.float32)
         order = best(total, documents, k)
         found[row, : len(order)] = documents[order]
@@ -50,4 +53,5 @@ def reciprocal_rank_fusion(
 
 
 def _same(a: Sequence[str], b: Sequence[str]) -> bool:
+    # rankings of one search share their ids, of which there may be millions
     return a is b or list(a) == list(b)

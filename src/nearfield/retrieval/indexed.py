@@ -50,9 +50,11 @@ def indexed(
     kept: Shortlist | None = None
     if place.exists():
         try:
+            # None where the index was made of other vectors than those that lie there
             kept = kind.open(place, vectors)
         except InputError as error:
             say_damaged(error)
+    # the length of its shortlist was measured for one k and recall
     if kept is not None and (kept.k, kept.recall) == (k, recall):
         return kept
     made = narrowest(kind, vectors, k=k, recall=recall)

@@ -48,6 +48,7 @@ def rerank(
     pairs = np.nonzero(read)[0], head[read]
     given = np.full(head.shape, -np.inf, np.float32)
     given[read] = scorer.score_at(query_texts, document_texts, pairs, progress=progress)
+    # places without a document, at -inf, stay last
     order = np.argsort(-given, axis=1, kind="stable")
     documents = ranking.documents.copy()
     scores = ranking.scores.copy()
@@ -56,6 +57,7 @@ def rerank(
     behind = documents[:, depth:] >= 0
     if behind.size:
         # (n, 1) the lowest score that the judge gave, from which those behind count down
+        # a query without results has none behind the depth either: what it takes here is not used
         last = np.maximum(read.sum(1) - 1, 0)
         lowest = np.take_along_axis(scores, last[:, None], 1)
         down = lowest - 1 - np.arange(behind.shape[1], dtype=np.float32)

@@ -72,6 +72,7 @@ class Retriever:
                     progress=progress,
                 )
         elif not several:
+            # a stage's own ranking, which is made of no other: it has no parts
             return found
         return replace(found.top(k), parts=parts)
 
@@ -97,12 +98,14 @@ class Retriever:
 
         @cache
         def asked(name: str) -> Asked:
+            # once for each stage, however many documents are explained
             return Asked(encoders[name], query, encoded(encoders[name], [query], QUERY))
 
         def why(position: int) -> dict[str, Explanation]:
             found = {}
             text = self.document_texts[position]
             for name, encoder in encoders.items():
+                # BM25 and the re-ranking keep no embeddings of the documents
                 known = vectors.get(name)
                 if known is None:
                     document = encoded(encoder, [text], DOCUMENT)

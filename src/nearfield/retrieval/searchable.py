@@ -121,6 +121,7 @@ class Searchable:
                 if position in documents:
                     ranks[name] = documents.index(position) + 1
             row = self.collection.documents.slice(position, 1).to_pylist()[0]
+            # explained when it is asked for, which may take encoding the document again
             why = partial(explain, position)
             hits.append(Hit(rank, score, key, row["title"], row["text"], ranks, why))
         return hits
@@ -173,6 +174,7 @@ def index(
             vectors = home / "vectors"
             stored = _kept_vectors(vectors, collection, encoder, name, bars)
         if stored is None:
+            # a vendor's price is held against the budget before the first text is paid
             afford([encoder], {DOCUMENT: texts})
             with bars(f"encoding with {name}") as progress:
                 stored = encoded(encoder, texts, DOCUMENT, progress=progress)
@@ -193,6 +195,7 @@ def open_index(path: str | Path, plan: Plan = Plan()) -> Searchable:
     """
     path = Path(path)
     made = MadeBy.open(path / "vectors")
+    # an index of words alone keeps no vectors
     model = BM25 if made is None else made.source
     return index(model, Collection.open(path / "documents"), path, plan)
 
@@ -266,6 +269,7 @@ def _kept_vectors(
     made = MadeBy.open(folder)
     if made is not None and made.files == files_of(encoder):
         try:
+            # sure, as the maker's files were compared just now
             return VectorFolder(folder, name, True).documents(collection)
         except InputError:
             pass  # other texts: those that are new are encoded
@@ -273,7 +277,9 @@ def _kept_vectors(
     from nearfield.vectors.encode_to import encode_to
 
     stream = Stream.of(collection.document_texts, ids=collection.document_ids, name=collection.name)
+    # strict, since a document without a vector could not be found
     request = Request(strict=True, source=ModelSpec.parse(name).lasting)
     with bars(f"encoding with {name}") as progress:
+        # an interrupted job is taken up, and texts whose vectors lie there are not encoded again
         encode_to(encoder, stream, folder, request, progress=progress)
     return open_embeddings(folder)

@@ -51,6 +51,7 @@ class VectorFolder:
             model = made.source
         files = known_files(ModelSpec.parse(model).name)
         check_maker(path, files, model)
+        # the files of some models are known only when they are opened: then `check` compares them
         return cls(path, model, files is not None)
 
     def check(self, encoder: Encoder[Any]) -> None:
@@ -70,6 +71,7 @@ class VectorFolder:
                 "encode it again",
                 path=self.path,
             )
+        # ids may be lacking, and the count alone does not tell another collection of as many
         names = read_ids(self.path)
         if names is not None and any(name != known for name, known in zip_longest(names, ids)):
             raise InputError(

@@ -42,6 +42,7 @@ def nearest_words(
     target = unit(own.sum(0, keepdims=True))
     scores = cosines(vectors.vectors, target)[:, 0]
     scores[places] = -np.inf
+    # a k past it would give back the words asked for, at -inf
     others = len(vectors) - len(np.unique(places))
     order = np.argsort(-scores, kind="stable")[: min(k, others)]
     return [(vectors.word(int(place)), float(scores[place])) for place in order]
@@ -52,6 +53,7 @@ def cosines(vectors: Floats, targets: Floats) -> Floats:
     length.
     """
     blocks = [
+        # a block at a time, as a mapped file may be larger than memory
         unit(vectors[start : start + _BLOCK].astype(np.float32)) @ targets.T
         for start in range(0, len(vectors), _BLOCK)
     ]

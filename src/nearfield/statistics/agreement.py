@@ -32,6 +32,7 @@ class Kappa(Resampled):
         shares = shares.reshape(-1, len(grades), len(grades))
         agreed = np.trace(shares, axis1=1, axis2=2)
         chance = (shares.sum(2) * shares.sum(1)).sum(1)
+        # at a chance of 1 both gave one grade alone, and 0 / 0 is 0
         beyond = np.where(chance < 1, agreed - chance, 0)
         most = np.where(chance < 1, 1 - chance, 1)
         found: Doubles = beyond / most

@@ -71,6 +71,7 @@ def mean_intervals(
     student = stats.t.ppf((1 + confidence) / 2, n - 1) / np.sqrt(n - 1)
     half = np.maximum(np.quantile(drawn, confidence, axis=0), student) * deviation
     if np.isfinite(bounds).all():
+        # half of 1 - confidence on each side: ln(2 / d) is ln(4 / (1 - confidence))
         error = np.log(4 / (1 - confidence)) / (n - 1)
         half = np.minimum(half, _bernstein(deviation, error, bounds[1] - bounds[0]))
     low = np.maximum(means - half, bounds[0])
@@ -82,6 +83,7 @@ def _bernstein(deviation: Doubles, error: float, width: float) -> Doubles:
     """sqrt(2 V ln(2/d) / n) + 7 `width` ln(2/d) / (3 (n - 1)), V the variance over n - 1 and
     `error` ln(2/d) / (n - 1).
     """
+    # V / n is deviation^2 / (n - 1), since `deviation` divides by n
     bound: Doubles = np.sqrt(2 * error) * deviation + 7 / 3 * error * width
     return bound
 
@@ -107,6 +109,8 @@ def _t_values(weights: Doubles, centred: Doubles, deviation: Doubles) -> Doubles
     n = weights.shape[1]
     mean = weights @ centred.T / n
     variance = weights @ (centred**2).T / n - mean**2
+    # of a resample of equal values the difference of two sums leaves rounding, even below 0
     scale = np.where(variance > 1e-12 * deviation**2, np.sqrt(np.maximum(variance, 0)), deviation)
+    # a constant row, which was centred to 0, has a t of 0
     t_values: Doubles = np.abs(mean) / np.where(scale > 0, scale, 1.0)
     return t_values

@@ -41,6 +41,7 @@ class Spearman(Pearson):
     def weighted(self, values: Doubles, weights: Doubles) -> Doubles:
         """The correlation in each resample. Raises InputError for a value that is not finite."""
         values = finite(values, "similarity")
+        # a resample repeats some items and lacks others, so that it has ranks of its own
         return _correlation(ranks(values, weights), ranks(self.gold, weights), weights)
 
 

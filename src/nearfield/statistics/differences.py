@@ -82,6 +82,9 @@ def _end(differences: Doubles, alpha: float) -> float:
     total = total[some]
     # from which supposed mean on each flip counts against a rejection
     least = np.sort(np.minimum(total / count, (differences.sum() - total) / (n - count)))
+    # a mean stops being rejected where `alpha` of all flips count, and those of none and of all
+    # always do
     place = int(np.ceil(alpha * len(flipped))) - int((~some).sum()) - 1
+    # the test rejected 0, maybe by other flips than these: the end lies above it all the same
     above = least[least > 0]
     return float(max(least[max(place, 0)], above[0] if len(above) else 0.0))

@@ -62,5 +62,6 @@ def hubness(neighbours: Integers) -> float:
 
 def in_common(first: Integers, second: Integers) -> float:
     """The share of its neighbours that a row has in both of two (n, k), on average."""
+    # (n, k): whether each of the first's neighbours is among the second's
     shared = (first[:, :, None] == second[:, None, :]).any(2)
     return float(shared.mean())

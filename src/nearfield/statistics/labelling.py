@@ -32,6 +32,7 @@ class Labelling(Resampled):
         found = values.astype(np.int64).reshape(self.drawn.shape)
         each = []
         for items, labels in zip(self.drawn, found, strict=True):
+            # an item that a draw holds twice brings its weight twice
             each.append(self.agreement(self.gold[items], labels, weights[:, items]))
         mean: Doubles = np.mean(each, axis=0)
         return mean

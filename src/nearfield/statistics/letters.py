@@ -52,6 +52,7 @@ def _absorbed(groups: list[Group]) -> list[Group]:
     another group.
     """
     kept = list(groups)
+    # the smallest first, so that the letters that stay are those of the largest groups
     for group in sorted(groups, key=len):
         others = [other for other in kept if other != group]
         unshown = [set(pair) for pair in itertools.combinations(sorted(group), 2)] or [set(group)]
@@ -63,5 +64,7 @@ def _absorbed(groups: list[Group]) -> list[Group]:
 
 
 def _marks() -> Iterator[str]:
+    # one character each, since reports compare rows by the set of their letters; after Z come
+    # Greek and the scripts behind it
     yield from string.ascii_letters
     yield from (chr(code) for code in range(0x3B1, 0x10000) if chr(code).isalpha())

@@ -36,6 +36,7 @@ def behind_by(loss: float, sd: float, n: int, margin: float) -> float:
     """
     check_margin(margin)
     finite([loss, sd], "mean or standard deviation")
+    # losses without a spread have no t: the mean alone decides
     if n < 2 or sd <= 1e-12:
         p = 0.0 if loss < margin else 1.0
     else:

@@ -36,6 +36,7 @@ def tell_apart(
     rows = len(names)
     places = list(itertools.combinations(range(rows), 2))
     if rows > MOST:
+        # pairs come in the order of their first row: these are the best row's
         places = places[: rows - 1]
     estimates, pairs = statistic.side_by_side(table, places)
     p = np.array([pair.p for pair in pairs])
@@ -45,6 +46,8 @@ def tell_apart(
     if rows > MOST:
         corrected = np.minimum(p * len(p), 1.0)
         left = np.full(len(p), len(p))
+    # an analysis of variance is of values that mean something by item; two rows have one pair,
+    # with nothing to correct for
     ranged = tukey(table) if statistic.per_item and 2 < rows <= MOST else None
     different = np.zeros((rows, rows), bool)
     tests = []

@@ -48,6 +48,7 @@ def paired_tests(
     permutations = permutations or max(PERMUTATIONS, RESOLVED * len(table))
     p = np.ones(len(table))
     # a query without a difference has one sign only
+    # and a row without any difference has one flip, itself, and a p of 1
     exact = (table != 0).sum(1) <= np.log2(permutations)
     for row in np.flatnonzero(exact):
         p[row] = _exact(table[row][table[row] != 0])

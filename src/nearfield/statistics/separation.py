@@ -50,6 +50,7 @@ class AveragePrecision(Separation):
         """The area under the steps."""
         precision = np.divide(right, found, out=np.zeros_like(right), where=found > 0)
         gained = np.diff(right, axis=1, prepend=0.0)
+        # weights are whole counts: below 1 only where the resample has no positive item
         average: Doubles = (precision * gained).sum(1) / np.maximum(right[:, -1], 1.0)
         return average
 
@@ -74,5 +75,6 @@ class BestAccuracy(Separation):
         """The share of items on their own side."""
         negative = total[:, None] - right[:, -1:]
         above = (right + negative - (found - right)).max(1)
+        # a threshold above all values, which calls none positive, has no column in `found`
         best: Doubles = np.maximum(above, negative[:, 0]) / total
         return best

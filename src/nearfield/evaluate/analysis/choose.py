@@ -107,6 +107,8 @@ def _documents(split: Split) -> int:
 def _parts(split: Split, seed: int) -> Iterator[Split]:
     """What each round compares on; the whole alone where its parts would be no smaller."""
     rng = np.random.default_rng(seed)
+    # one order for all rounds: a later one asks the queries of those before it again, and
+    # their embeddings are remembered
     order = rng.permutation(len(split.query_ids)).tolist()
     fill = rng.permutation(_documents(split)).tolist()
     found = bm25_system(split).ranking
@@ -142,9 +144,11 @@ def sampled(
             break
         queries.append(row)
         chosen.update(dict.fromkeys(places[places >= 0].tolist()))
+    # a part is larger than its share where 30 queries have more relevant documents than half of it
     size = max(size, 2 * len(chosen))
     if size >= _documents(split):
         return split
+    # turned to (depth, queries), so that each query's best comes before any second best
     candidates = [*found.documents[queries].T.ravel().tolist(), *fill]
     for document in candidates:
         if len(chosen) >= size:
@@ -159,6 +163,7 @@ def sampled(
 def _best_each(table: Comparison, limits: Limits) -> dict[str, Row]:
     """The best row of each model, best first; of those within the limits where there is one."""
     best: dict[str, Row] = {}
+    # models with a row within the limits stand before the others, whatever the means
     for within in (True, False):
         for row in table.rows:
             choice = choice_of(row, table.prices.get(row.name))
@@ -175,6 +180,7 @@ def _kept(table: Comparison, best: Mapping[str, Row], alive: Mapping[str, Any]) 
     half = ranked[: max(2, len(ranked) // 2)]
     p = {frozenset((pair.a, pair.b)): pair.p_holm for pair in table.pairs}
     first = best[ranked[0]].name if ranked else ""
+    # 1 for the first itself, and for pairs that are not tested in a table of many rows
     return [name for name in half if p.get(frozenset((first, best[name].name)), 1.0) >= 0.05]
 
 

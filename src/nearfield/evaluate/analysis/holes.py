@@ -26,6 +26,7 @@ def holes(
             continue
         judged = relevance[query]
         top = [document for document, _ in ranking.top(depth).of(place)]
+        # judged as 0 is judged: only what has no grade at all is a hole
         new = [document for document in top if document not in judged]
         unjudged += len(new)
         found += len(top)

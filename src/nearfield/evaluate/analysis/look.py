@@ -113,6 +113,7 @@ def _map(name: str, documents: Floats, related: Related) -> Map:
     """By t-SNE (van der Maaten and Hinton 2008), from the first two principal components."""
     from sklearn.manifold import TSNE
 
+    # t-SNE looks at three times as many neighbours of each point as its perplexity
     perplexity = min(PERPLEXITY, (len(documents) - 1) / 3)
     plane = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(documents)
     texts = []

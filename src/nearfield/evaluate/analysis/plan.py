@@ -48,6 +48,7 @@ def plan(
     texts = collection.document_texts
     drawn = random.permutation(len(texts))[:SAMPLE]
     sample = [texts[int(at)] for at in drawn]
+    # data that has no queries yet is timed on beginnings of its documents
     asked = list(collection.query_texts[:TIMED]) or [text[:100] for text in sample[:TIMED]]
     found = []
     for name, model in row_names(models).items():
@@ -65,6 +66,7 @@ def _here(model: str, sample: Sequence[str], asked: Sequence[str], want: Load) -
     documents = encoded(encoder, sample, DOCUMENT)
     waits = seconds_alone(encoder, asked, QUERY)
     wait = float(np.nanmedian(waits))
+    # arrivals per second times seconds each: how many are in work at once (Little 1961)
     machines = max(1, math.ceil(want.queries * wait))
     planned = Planned(
         model,
@@ -86,6 +88,7 @@ def _behind_api(
     model: str, address: Address, sample: Sequence[str], asked: Sequence[str], want: Load
 ) -> Planned:
     contract = contract_of(ModelSpec.parse(model), address.card)
+    # its numbers do not matter: each storage type is asked how large it is
     one = Dense.under(contract, np.zeros((1, contract.dim), np.float32))
     of_documents = want.documents * _mean_tokens(sample)
     planned = Planned(model, contract.dim, _bytes(one, want), of_documents)

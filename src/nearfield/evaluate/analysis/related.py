@@ -47,10 +47,12 @@ class Related:
         """
         queries, documents = texts
         chosen = pairs[random.permutation(len(pairs))[:PAIRS]]
+        # some meet their own document again, or another of theirs: `belong` takes those out
         swapped = np.column_stack([chosen[:, 0], random.permutation(chosen[:, 1])])
         apart = [pair for pair in swapped.tolist() if not belong(*pair)]
         rest = np.setdiff1d(np.arange(len(documents)), chosen[:, 1])
         room = max(0, DOCUMENTS - len(np.unique(chosen[:, 1])))
+        # unique and union1d sort, which `_placed` relies on
         asked = np.unique(chosen[:, 0])
         kept = np.union1d(chosen[:, 1], random.permutation(rest)[:room])
         return cls(

@@ -28,6 +28,7 @@ def slices(rows: Sequence[Row], traits: Traits) -> tuple[Slice, ...]:
     found = []
     for by, values in traits.items():
         for name, mask in _parts(values):
+            # a trait that all items share cuts nothing off
             if LEAST <= mask.sum() < len(mask):
                 found.append(_slice(rows, table[:, mask], by, name))
     # Bonferroni's, over every other row in every slice: the one that is ahead was looked for

@@ -38,6 +38,7 @@ def trade_off(rows: Sequence[Row]) -> TradeOff:
     """
     frontier: list[Row] = []
     sized = [row for row in rows if row.bytes_per_document > 0]
+    # of rows of equal size the best comes first, so that the others do not join
     for row in sorted(sized, key=lambda row: (row.bytes_per_document, -row.estimate.mean)):
         if not frontier or row.estimate.mean > frontier[-1].estimate.mean:
             frontier.append(row)

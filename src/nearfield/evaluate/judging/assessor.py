@@ -59,6 +59,7 @@ class Assessor:
         if not 0 <= at < len(self.items) or not 0 <= relevance <= self.highest:
             raise InputError(f"there is no item {at} to be graded {relevance}")
         with self._lock:
+            # the file first: what failed to be written is not to be taken back
             self.judgements.add(self.judge, _pair(self.items[at]), relevance)
             self._made.append(at)
         return self.next()

@@ -68,6 +68,7 @@ class Judgements:
                 )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            # appended, so that what another process has written meanwhile stays
             with self.path.open("ab+") as file:
                 line = _line(cells)
                 if not file.tell():
@@ -146,6 +147,7 @@ def _line(cells: Iterable[str]) -> str:
 
 def _read(path: Path) -> Iterator[tuple[str, tuple[str, str], int]]:
     try:
+        # some spreadsheets begin a file with a byte order mark
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError("is not a text in UTF-8", path=path) from error
@@ -171,6 +173,7 @@ def _judgement(
     query, document, relevance, judge = ((row[name] or "").strip() for name in COLUMNS)
     if not relevance:
         return
+    # isdigit alone takes a superscript two, which int refuses
     if not relevance.isascii() or not relevance.isdigit() or int(relevance) > MOST:
         raise InputError(
             f"relevance is {relevance!r}; wanted a whole number from 0 to {MOST}",

@@ -8,6 +8,9 @@ from nearfield.registry import Registry
 TASKS: Registry[type[Task]] = Registry(
     "task",
     {
+        # where several tasks take the same data the first does, and the others are to be named:
+        # scored pairs are pair-classification where the scores have two values, else similarity;
+        # texts with a label are classification
         "retrieval": "nearfield.evaluate.tasks.retrieval:Retrieval",
         "instruction-following": (
             "nearfield.evaluate.tasks.instruction_following:InstructionFollowing"

@@ -85,6 +85,7 @@ class Classification(LabelledTask):
         """F1 is over labels, accuracy the mean over texts."""
         if measure == ACCURACY:
             return self.statistic
+        # each draw's classifier labels all test texts: the values are draw after draw
         return MacroF1(self.gold, np.tile(np.arange(len(self.gold)), (self.draws, 1)))
 
     def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Doubles]:

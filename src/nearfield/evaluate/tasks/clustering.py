@@ -49,6 +49,7 @@ class Clustering(LabelledTask):
     def prepare(self) -> None:
         """Draw the samples, by MTEB's generator."""
         texts = self.texts
+        # the test part is no split of the makers', and clustering learns nothing from train
         if self.data.cut:
             train = self.data.train
             texts = LabelledTexts((*train.texts, *texts.texts), (*train.labels, *texts.labels))
@@ -66,6 +67,8 @@ class Clustering(LabelledTask):
         self.clusters = len(names)
         every = range(len(texts))
         size = self.size or len(texts)
+        # by the generator that chose the texts, as in MTEB, whose docstring says "without
+        # replacement" and whose code draws with it (2.26)
         drawn = [generator.choices(every, k=size) for _ in range(self.draws)]
         self.drawn = np.array(drawn, np.int64)
         self.statistic = VMeasure(numbered(texts.labels, names), self.drawn)

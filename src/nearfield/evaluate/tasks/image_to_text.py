@@ -84,7 +84,7 @@ class ImageToText(EncodedTask):
         for start in range(0, len(self.own), _ROWS):
             rows = images[start : start + _ROWS].scores(captions)
             for row, own in zip(rows, self.own[start : start + _ROWS], strict=True):
-                # how many captions are nearer than the best of its own
+                # how many captions are nearer than the best of its own; those as near do not count
                 ranks.append(int((row > row[own].max()).sum()))
         found = np.array(ranks)
         return {name: (found < int(name.partition("@")[2])).astype(float) for name in measures}

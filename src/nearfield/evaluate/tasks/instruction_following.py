@@ -30,12 +30,14 @@ class InstructionFollowing(Reranking):
     measures = ("p-MRR",)
     read = staticmethod(open_instructed)
     statistic = Mean(low=-1.0)
+    # not Reranking's, which takes the measures of ir-measures
     measure_named = Task.measure_named
 
     def __init__(self, data: Instructed) -> None:
         asked: dict[str, Mapping[str, int]] = {}
         changes: list[tuple[str, str, list[str]]] = []
         for query, instructions in data.queries.items():
+            # in the order of the rows, of which the first has the original instruction
             (first, original), *others = instructions.items()
             before = f"{query} {first}".strip()
             relevant = [text for text, grade in original.items() if grade > 0]
@@ -43,6 +45,7 @@ class InstructionFollowing(Reranking):
             for judged in instructions.values():
                 candidates |= dict.fromkeys(judged, 0)
             for instruction, judged in others:
+                # a document that was not judged under the new instruction may still be relevant
                 lost = [text for text in relevant if judged.get(text, 1) <= 0]
                 if lost:
                     after = f"{query} {instruction}".strip()

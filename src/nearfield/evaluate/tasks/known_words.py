@@ -20,6 +20,7 @@ def places(vectors: WordVectors, words: Sequence[str], *, fold_case: bool) -> Po
     """
     if not fold_case:
         return vectors.positions(words)
+    # in upper case, as `folded` has the words
     found = pc.index_in(
         pa.array([word.upper() for word in words], pa.string()), value_set=vectors.folded()
     )

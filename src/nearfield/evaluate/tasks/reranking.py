@@ -55,6 +55,7 @@ class Reranking(EncodedTask):
         self.split = "pairs"
         self.where = where
         self.queries = list(found)
+        # sorted, as equal scores keep the order of the texts
         documents = sorted({text for own in found.values() for text in own})
         place = {text: at for at, text in enumerate(documents)}
         self.candidates = []  # of each query the rows of its documents, and their grades
@@ -107,6 +108,7 @@ class Reranking(EncodedTask):
             elif _is_reranker(model):
                 scorers.append(load_reranker(model, trust))
             elif model in LEXICAL:
+                # fitted here, as EncodedTask.measure refuses the name alone
                 others.append(Lexical.fit(self.texts, BagOfWords(model)))
             else:
                 others.append(model)
@@ -161,6 +163,7 @@ class Reranking(EncodedTask):
         values = np.full(shape, -np.inf, np.float32)
         relevance = {}
         for at, ((rows, grades), each) in enumerate(zip(self.candidates, scores, strict=True)):
+            # the last key counts first: by score, then by text, whose rows are sorted
             order = np.lexsort((rows, -each))
             ordered[at, : len(rows)] = rows[order]
             values[at, : len(rows)] = each[order]
@@ -175,6 +178,7 @@ def _candidates(pairs: Pairs) -> dict[str, dict[str, int]]:
     """Each query's candidates and whether each is a positive one, by a score one of the higher; a
     text that is both is one.
     """
+    # None for pairs without scores, all of which are positive
     lowest = pc.min(pairs.table["score"]).as_py()
     grades: dict[str, dict[str, int]] = {}
     for row in pairs.table.to_pylist():

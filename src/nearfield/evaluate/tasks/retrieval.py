@@ -81,6 +81,7 @@ class Retrieval(Task):
             ids = list(data.document_ids)
             for grades in split.relevance.values():
                 ids += grades
+            # a run file cannot hold every id, which is told before anything is encoded
             check_expressible(split.query_ids, ids, options.run_folder)
         return cls(split)
 
@@ -183,15 +184,18 @@ class Retrieval(Task):
         judge = _judge(options)
         others = [model for model in models if model not in LEXICAL]
         encoders = pooled(open_encoders(others, texts, options), options.pool_tokens)
+        # the costs of all models together, before the first of them is paid
         afford(encoders.values(), {DOCUMENT: texts, QUERY: split.query_texts})
         known = {name: encoder.trained_on for name, encoder in encoders.items()}
         if judge is not None:
             known[judge.name] = judge.trained_on
         self.refuse_trained_on(known, allow=allow)
+        # fitted last: it can be neither refused nor too dear
         if TFIDF in lexical:
             encoders[TFIDF] = Lexical.fit(texts, BagOfWords(TFIDF))
         systems: list[System] = []
         baseline = None  # which may be there to be fused alone
+        # documents that are all images have no words to be found by
         shown = BM25 in lexical or (options.bm25 is not False and not all_images(texts))
         if shown or options.fuse:
             baseline = bm25_system(split, depth=depth)

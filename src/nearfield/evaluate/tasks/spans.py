@@ -117,8 +117,10 @@ class Spans(Task):
             for chunk in chunking.chunks(text, words):
                 writer.document(str(len(spans)), chunk.text)
                 spans.append(Span(document, chunk.start, chunk.end))
+            # a document's chunks are neighbours, so that a span is looked for in these alone
             rows[document] = range(first, len(spans))
         for at, (query, wanted) in enumerate(self.data.queries.items()):
+            # with a q, as chunks are numbered: a document with a query's own id would be left out
             writer.query(f"q{at}", query)
             for answer in wanted:
                 # a chunk is relevant where it holds any character of an answer

@@ -59,6 +59,7 @@ class Summarisation(EncodedTask):
         for text in self.texts:
             last = first + len(text.human)
             end = second + len(text.machine)
+            # (human, machine) to one number for each machine's summary
             nearest = human[first:last].scores(machine[second:end]).max(0)
             for measure in measures:
                 found[measure].append(KINDS[measure](text.scores).of(nearest.astype(np.float64)))

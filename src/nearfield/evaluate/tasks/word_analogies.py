@@ -127,11 +127,13 @@ def _answers(
         block = unit(known.vectors[first : first + _WORDS].astype(np.float32))
         for start in range(0, len(questions), _QUESTIONS):
             scores = targets[start : start + _QUESTIONS] @ block.T
+            # the barred words of these questions, and of those the ones in this block
             low, high = np.searchsorted(rows, [start, start + len(scores)])
             here = (barred[low:high] >= first) & (barred[low:high] < first + len(block))
             scores[rows[low:high][here] - start, barred[low:high][here] - first] = -np.inf
             column = scores.argmax(1)
             top = scores[np.arange(len(scores)), column]
+            # strictly above, so that equal cosines go to the earlier word
             better = np.flatnonzero(top > best[start : start + len(scores)])
             best[start + better] = top[better]
             place[start + better] = first + column[better]

@@ -47,6 +47,7 @@ class ZeroShot(LabelledTask):
         if len(self.templates) > 1:
             dense = labels.as_dense("a mean over templates")
             each = unit(dense.floats()).reshape(-1, len(self.templates), dense.dim)
+            # stored codes cannot be averaged: the mean is of the floats that they stand for
             labels = replace(dense, vectors=each.mean(1), storage="float32", ranges=None)
         scores = texts.scores(labels)
         # (n, labels) against each text's own label, ties in favour of it

@@ -98,7 +98,8 @@ def histograms(insides: Sequence[Inside]) -> Plot | None:
     shown = insides[: len(SERIES)]
     counted = np.array([[each.together, each.apart] for each in shown])  # (models, 2, bins)
     most = float(counted.max())
-    # the axis begins one bin below the first that holds anything
+    # the axis begins one bin below the first that holds anything; there is one, as `look` gives
+    # nothing where no two texts belong together
     first = max(0, int(np.flatnonzero(counted.sum((0, 1)))[0]) - 1)
     middles = [(low + high) / 2 for low, high in pairwise(EDGES)][first:]
     traces = []
@@ -130,6 +131,7 @@ def map_plot(shown: Map) -> Plot:
     counts = Counter(shown.groups)
     largest = [group for group, _ in counts.most_common(len(SERIES))]
     traces = []
+    # None stands for all groups that are left
     for number, group in enumerate([*largest, None]):
         if group is None:
             named = "others"
@@ -148,6 +150,7 @@ def map_plot(shown: Map) -> Plot:
     hidden = {"visible": False, "fixedrange": True}
     own = {
         "xaxis": hidden,
+        # one scale for both, so that distances mean the same in each direction
         "yaxis": {**hidden, "scaleanchor": "x"},
         "legend": LEGEND,
         "margin": {"l": 4, "r": 4, "t": 10, "b": 4},

@@ -203,3 +203,10 @@ def test_a_model_judges_under_its_own_name(tmp_path: Path) -> None:
 def test_an_answer_that_is_no_grade(content: Any) -> None:
     assert read_grade(content, highest=2)[1] == "is no number from 0 to 2"
     assert read_grade(" 2.\n", highest=2) == (2, "")
+
+
+def test_a_relevance_of_thousands_of_digits_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "judgements.tsv"
+    file.write_text(f"query\tdocument\trelevance\tjudge\nq\td\t{'1' * 5000}\tanna\n")
+    with pytest.raises(InputError, match=r"judgements.tsv:2: relevance is '1{40}'; wanted a whole"):
+        Judgements(file)

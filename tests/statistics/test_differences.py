@@ -14,6 +14,7 @@ from nearfield.errors import InputError
 from nearfield.statistics.differences import _end, mean_difference, mean_differences
 from nearfield.statistics.power import queries_needed
 from nearfield.statistics.randomisation import paired_test, paired_tests
+from nearfield.statistics.statistic import Mean
 
 NDCG = np.array([0.0, 0.0, 0.0, 0.0, 0.289, 0.315, 0.387, 0.431, 0.5, 0.631, 1.0])
 REPEATS = 1_000
@@ -95,3 +96,10 @@ def test_edges() -> None:
     assert paired_tests(table).tolist() == mean_differences(table)[1].tolist()
     with pytest.raises(InputError, match="at least one query"):
         mean_difference([])
+
+
+def test_differences_of_values_from_minus_one_to_one_may_reach_two() -> None:
+    table = np.array([[1.0, 0.9, 0.95, 0.8], [-1.0, -0.8, -0.9, -0.95]])
+    _, tests = Mean(low=-1.0).side_by_side(table, [(0, 1)])
+    difference = tests[0].difference
+    assert difference.low < difference.mean < difference.high <= 2

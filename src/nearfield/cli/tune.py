@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli.console import Json, emit_json, err, out, progress_bar
+from nearfield.cli.console import Json, err, out, progress_bar
 from nearfield.cli.opened import Device, LogTo, Model, On
-from nearfield.cli.shell.trained import AllowErrors, Guards, guards_of
+from nearfield.cli.shell.trained import AllowErrors, Guards, guards_of, show_trained
 
 if TYPE_CHECKING:
+    from nearfield.types.finding import Finding
     from nearfield.types.verdict import Verdict
 
 
@@ -93,41 +94,28 @@ def show_run(folder: Path, verdict: Verdict, *, json: bool) -> None:
     """
     from nearfield.report.card import model_card
     from nearfield.report.facts import read_run
-    from nearfield.report.table import comparison_table, verdict_panel
     from nearfield.store.atomic import write_text
+
+    run = read_run(folder)
+    write_text(folder / "model" / "README.md", model_card(run))
+    report = _report(folder)
+    found = _in_words(run.findings)
+    show_trained(folder, verdict, json=json, facts={"report": report}, said=found)
+    if report is not None and not json:
+        out.say(f"report  {report}")
+
+
+def _in_words(findings: Sequence[Finding] | None) -> str:
+    """What the doctor found, the worst first; nothing for nothing."""
     from nearfield.types.numbers import plural
 
-    facts = read_run(folder)
-    write_text(folder / "model" / "README.md", model_card(facts))
-    report = _report(folder)
-    if json:
-        emit_json(
-            {
-                "run": folder,
-                "model": folder / "model",
-                "report": report,
-                "verdict": verdict,
-                "comparison": facts.comparison,
-            }
-        )
-        return
-    if facts.comparison is not None:
-        out.print(comparison_table(facts.comparison))
-    if facts.findings:
-        counts = Counter(finding.severity for finding in facts.findings)
-        worst_first = [severity for severity in ("error", "warning", "note") if counts[severity]]
-        found = ", ".join(plural(counts[severity], severity) for severity in worst_first)
-        names = ", ".join(finding.check for finding in facts.findings)
-        out.print(
-            f"The doctor found {found}: {names}. The report says more.",
-            style="dim",
-            markup=False,
-            highlight=False,
-        )
-    out.print(verdict_panel(verdict, facts.comparison))
-    for name, path in (("model", folder / "model"), ("report", report)):
-        if path is not None:
-            out.say(f"{name:7} {path}")
+    if not findings:
+        return ""
+    counts = Counter(finding.severity for finding in findings)
+    worst_first = [severity for severity in ("error", "warning", "note") if counts[severity]]
+    found = ", ".join(plural(counts[severity], severity) for severity in worst_first)
+    names = ", ".join(finding.check for finding in findings)
+    return f"The doctor found {found}: {names}. The report says more."
 
 
 def _report(folder: Path) -> Path | None:

@@ -47,19 +47,27 @@ def open_encoders(models: Sequence[Any], texts: Sequence[str], options: Options)
 
 
 def row_names(models: Sequence[Any]) -> dict[str, Any]:
-    """The models by their short names; those that share one by their whole specs."""
+    """The models by their short names; specs that share one by the whole of it, and another model
+    whose name is taken by that with its place behind it.
+    """
     found: dict[str, Any] = {}
+    named: dict[str, object] = {}
     specs = [str(model) for model in models if isinstance(model, str | Path)]
     # two folders may have the same last part: those keep their whole specs
     short = [ModelSpec.parse(spec).short for spec in dict.fromkeys(specs)]
     for model in models:
-        if not isinstance(model, str | Path):
-            found[model.contract.name] = model
-            continue
-        name = ModelSpec.parse(model).short
-        # a folder called bm25 must not take the name of the baseline's row
-        unique = short.count(name) == 1 and name not in LEXICAL
-        found[name if unique else str(model)] = model
+        who: object = id(model)
+        if isinstance(model, str | Path):
+            name = ModelSpec.parse(model).short
+            who = str(model)
+            # a folder called bm25 must not take the name of the baseline's row
+            if short.count(name) > 1 or name in LEXICAL:
+                name = str(model)
+        else:
+            name = model.contract.name
+        if named.setdefault(name, who) != who:
+            name += f" ({len(found) + 1})"
+        found[name] = model
     return found
 
 

@@ -14,118 +14,40 @@ import numpy as np
 from nearfield.errors import ModelError, NearfieldWarning
 from nearfield.kernels.compile import LIBRARY, damaged, fingerprint, levels
 
-_POINTER = ctypes.c_void_p
-_INTEGER = ctypes.c_int64
-_FLOAT = ctypes.c_float
-SIGNATURES: dict[str, tuple[Any, ...]] = {
-    # a function's name without level: what it returns, then what it takes; the headers say what
-    # each is
-    "lanes": (ctypes.c_int,),
-    "pack": (None, _POINTER, _POINTER, _INTEGER, _INTEGER),
-    "pack_columns": (None, _POINTER, _POINTER, _INTEGER),
-    "units": (_INTEGER, ctypes.c_int, _INTEGER),
-    "product": (
-        None,
-        _POINTER,
-        _POINTER,
-        _POINTER,
-        _INTEGER,
-        _INTEGER,
-        _POINTER,
-        _POINTER,
-        _INTEGER,
-        ctypes.c_int,
-    ),
-    "attend": (
-        None,
-        _POINTER,
-        _POINTER,
-        _INTEGER,
-        _INTEGER,
-        _POINTER,
-        _POINTER,
-        _INTEGER,
-        _POINTER,
-    ),
-    "attention_scratch": (_INTEGER, _POINTER, _INTEGER),
-    "normalise_rows": (
-        None,
-        _POINTER,
-        _INTEGER,
-        _INTEGER,
-        _INTEGER,
-        _POINTER,
-        _POINTER,
-        _FLOAT,
-        _POINTER,
-        _INTEGER,
-        _POINTER,
-        _POINTER,
-    ),
-    "attention_back_scratch": (_INTEGER, _POINTER, _INTEGER),
-    "attend_back": (
-        None,
-        _POINTER,
-        _POINTER,
-        _INTEGER,
-        _POINTER,
-        _POINTER,
-        _INTEGER,
-        _INTEGER,
-        *[_POINTER] * 4,
-    ),
-    "normalise_back": (None, _POINTER, _INTEGER, _INTEGER, _INTEGER, *[_POINTER] * 4),
-    "kept": (_INTEGER, _POINTER, _INTEGER),
-    "forward_scratch": (_INTEGER, _POINTER, _INTEGER, _INTEGER),
-    "backward_scratch": (_INTEGER, _POINTER, _INTEGER, _INTEGER),
-    "forward": (None, _POINTER, _POINTER, _POINTER, _INTEGER, _POINTER, _POINTER, _POINTER),
-    "backward": (None, *[_POINTER] * 4, _INTEGER, *[_POINTER] * 5, ctypes.c_int, _POINTER),
-    "scratch": (_INTEGER, _POINTER, _INTEGER, _INTEGER),
-    "encode": (_INTEGER, _POINTER, _POINTER, _POINTER, _INTEGER, _INTEGER, _POINTER, _POINTER),
-    "scan": (
-        _INTEGER,
-        _POINTER,
-        _POINTER,
-        ctypes.c_int,
-        ctypes.c_int,
-        *[_POINTER] * 3,
-        _INTEGER,
-        *[_POINTER] * 3,
-        _INTEGER,
-    ),
-    "rescore": (
-        None,
-        _POINTER,
-        _POINTER,
-        ctypes.c_int,
-        ctypes.c_int,
-        _POINTER,
-        _POINTER,
-        _INTEGER,
-        *[_POINTER] * 3,
-    ),
-    "scan_signs": (
-        None,
-        _POINTER,
-        _INTEGER,
-        *[_POINTER] * 5,
-        _INTEGER,
-        _POINTER,
-        _POINTER,
-        _INTEGER,
-    ),
-    "scan_codes": (
-        None,
-        _POINTER,
-        _POINTER,
-        _INTEGER,
-        *[_POINTER] * 3,
-        _INTEGER,
-        _POINTER,
-        _POINTER,
-        _INTEGER,
-    ),
-    "search_postings": (None, *[_POINTER] * 9, _INTEGER, _INTEGER, _POINTER, _POINTER, _INTEGER),
+# what a letter of a signature stands for
+_TYPES: dict[str, Any] = {
+    "v": None,
+    "p": ctypes.c_void_p,
+    "l": ctypes.c_int64,
+    "i": ctypes.c_int,
+    "f": ctypes.c_float,
+}
+# a function's name without its level: what it returns, then what it takes, in the order of the
+# headers, which say what each is
+SIGNATURES = {
+    "lanes": "i",
+    "pack": "v ppll",
+    "pack_columns": "v ppl",
+    "units": "l il",
+    "product": "v pppllppli",
+    "attend": "v ppllpplp",
+    "attention_scratch": "l pl",
+    "normalise_rows": "v plllppfplpp",
+    "attention_back_scratch": "l pl",
+    "attend_back": "v pplppllpppp",
+    "normalise_back": "v plllpppp",
+    "kept": "l pl",
+    "forward_scratch": "l pll",
+    "backward_scratch": "l pll",
+    "forward": "v ppplppp",
+    "backward": "v pppplpppppip",
+    "scratch": "l pll",
+    "encode": "l pppllpp",
+    "scan": "l ppiippplpppl",
+    "rescore": "v ppiipplppp",
+    "scan_signs": "v plppppplppl",
+    "scan_codes": "v pplppplppl",
+    "search_postings": "v pppppppppllppl",
 }
 
 
@@ -160,9 +82,11 @@ class Kernels:
         return -(-count // self.panel) * self.panel
 
 
-def _bound(library: ctypes.CDLL, symbol: str, signature: tuple[Any, ...]) -> Callable[..., Any]:
+def _bound(library: ctypes.CDLL, symbol: str, signature: str) -> Callable[..., Any]:
     function = getattr(library, symbol)
-    function.restype, *function.argtypes = signature
+    returned, *taken = [_TYPES[letter] for letter in signature.replace(" ", "")]
+    function.restype = returned
+    function.argtypes = taken
     bound: Callable[..., Any] = function
     return bound
 

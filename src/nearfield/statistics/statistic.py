@@ -67,7 +67,8 @@ class Mean(Statistic):
         if not pairs:
             return estimates, []
         differences = np.stack([table[a] - table[b] for a, b in pairs])
-        means, p = mean_differences(differences)
+        most = 1.0 - self.low  # of two values at opposite ends
+        means, p = mean_differences(differences, bounds=(-most, most))
         count = differences.shape[1]
         spreads = differences.std(1, ddof=1) if count > 1 else np.zeros(len(pairs))
         found = zip(means, p.tolist(), spreads.tolist(), strict=True)

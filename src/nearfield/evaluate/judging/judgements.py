@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -173,10 +174,10 @@ def _judgement(
     query, document, relevance, judge = ((row[name] or "").strip() for name in COLUMNS)
     if not relevance:
         return
-    # isdigit alone takes a superscript two, which int refuses
-    if not relevance.isascii() or not relevance.isdigit() or int(relevance) > MOST:
+    # isdigit takes a superscript two, and int refuses thousands of digits
+    if not re.fullmatch("[0-9]{1,3}", relevance) or int(relevance) > MOST:
         raise InputError(
-            f"relevance is {relevance!r}; wanted a whole number from 0 to {MOST}",
+            f"relevance is {relevance[:40]!r}; wanted a whole number from 0 to {MOST}",
             path=path,
             line=line,
         )

@@ -201,15 +201,14 @@ def test_the_command_reads_its_recipe_for_the_kind_of_the_model(
     )
     assert told.exit_code == 0, told.output
     held = read_run(tmp_path / "run")
-    assert held.recipe["objective"]["temperature"] == 1.0
-    assert held.recipe["sparsity"]["document"] == default_recipe("sparse").sparsity.document
+    assert held.origin.recipe["objective"]["temperature"] == 1.0
+    assert held.origin.recipe["sparsity"]["document"] == default_recipe("sparse").sparsity.document
     assert "--recipe recipe.toml" in command(held)
     assert held.about.kind == "sparse"
-    default = json.loads(json.dumps(dataclasses.asdict(default_recipe("sparse"))))
-    assert "--recipe" not in command(replace(held, recipe=default))
-    assert "--recipe" in command(
-        replace(held, recipe=json.loads(json.dumps(dataclasses.asdict(Recipe()))))
-    )
+    for recipe, stated in ((default_recipe("sparse"), False), (Recipe(), True)):
+        written = json.loads(json.dumps(dataclasses.asdict(recipe)))
+        told_again = command(replace(held, origin=replace(held.origin, recipe=written)))
+        assert ("--recipe" in told_again) is stated
 
 
 def test_the_recipe_beside_the_package_is_the_default_one(repository: Path) -> None:

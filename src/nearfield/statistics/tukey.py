@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 from scipy import stats
@@ -39,11 +40,17 @@ def _beyond(q: Doubles, rows: int, freedom: int) -> Doubles:
     """P(studentized range > q): that of a known spread, which is quick to compute, averaged over
     the spread's distribution.
     """
-    known = stats.studentized_range.sf(_GRID, rows, np.inf)
-    curve = PchipInterpolator(_GRID, np.clip(known, 0.0, 1.0))
+    curve = _known_spread(rows)
     # the spread's own distribution, chi / sqrt(freedom), by the middles of equal parts
     chances = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
     spreads = np.sqrt(stats.chi2.ppf(chances, freedom) / freedom)
     # at the grid's end the curve is 0 but for rounding, and past it too
     p: Doubles = np.mean([curve(np.minimum(q * spread, _GRID[-1])) for spread in spreads], axis=0)
     return np.clip(p, 0.0, 1.0)
+
+
+@cache
+def _known_spread(rows: int) -> PchipInterpolator:
+    """P(studentized range > q) of q, were the spread known: of any table of so many rows."""
+    chances = stats.studentized_range.sf(_GRID, rows, np.inf)
+    return PchipInterpolator(_GRID, np.clip(chances, 0.0, 1.0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +81,13 @@ class Kernels:
         return -(-count // self.panel) * self.panel
 
 
-def _bound(library: ctypes.CDLL, symbol: str, signature: str) -> Callable[..., Any]:
+def _bound(library: ctypes.CDLL, symbol: str, signature: str) -> Any:
+    """The function with its types, to be called."""
     function = getattr(library, symbol)
     returned, *taken = [_TYPES[letter] for letter in signature.replace(" ", "")]
     function.restype = returned
     function.argtypes = taken
-    bound: Callable[..., Any] = function
-    return bound
+    return function
 
 
 def runnable(path: Path = LIBRARY) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def _beyond(q: Doubles, rows: int, freedom: int) -> Doubles:
     chances = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
     spreads = np.sqrt(stats.chi2.ppf(chances, freedom) / freedom)
     # at the grid's end the curve is 0 but for rounding, and past it too
-    p: Doubles = np.mean([curve(np.minimum(q * spread, _GRID[-1])) for spread in spreads], axis=0)
+    p: Doubles = curve(np.minimum(np.multiply.outer(spreads, q), _GRID[-1])).mean(0)
     return np.clip(p, 0.0, 1.0)
 
 

@@ -89,11 +89,11 @@ def test_a_client_that_never_reads_holds_up_neither_others_nor_the_end(tmp_path:
     models = models_of([f"tiny={prompted(tmp_path / 'tiny')}"], limits)
     with ExitStack() as clients:
         with serving(models) as url:
-            first = httpx2.post(f"{url}/embed", json={"inputs": "a"}, timeout=60)
+            first = httpx2.post(f"{url}/embed", json={"inputs": "a"}, timeout=30)
             assert first.status_code == 200
             for _ in range(3):  # whose answers are more than the buffers between them take
                 clients.enter_context(asking(url, ["a"] * 1000, times=20))
-            answer = httpx2.post(f"{url}/embed", json={"inputs": "a dog"}, timeout=60)
+            answer = httpx2.post(f"{url}/embed", json={"inputs": "a dog"}, timeout=30)
             assert answer.status_code == 200
         left = set(threading.enumerate()) - before
         assert not [each for each in left if each.name in ("server", "engine")]

@@ -46,9 +46,9 @@ def choose(
     with every model.
 
     All models are compared on a twentieth of the documents, the better half of them on a fifth, and
-    the best two on two fifths (on all of no more than 2,000), each text encoded once. It ends in
-    what to take, under --max-ms, --max-bytes and --max-price where they are given, why, how sure
-    that is, and the runner-up.
+    the best two on two fifths (on all where there are no more than 2,000), each text encoded once.
+    It ends in what to take, under --max-ms, --max-bytes and --max-price where they are given, why,
+    how sure that is, and the runner-up.
 
     Examples:
 

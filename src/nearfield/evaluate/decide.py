@@ -223,6 +223,7 @@ UNMEASURED = "costs not measured"
 
 
 def _costs(choice: Choice) -> str:
+    """What the choice costs, as far as it is measured."""
     parts = []
     if choice.price is not None:
         parts.append(f"${choice.price:g} per million tokens")

@@ -47,8 +47,8 @@ def open_encoders(models: Sequence[Any], texts: Sequence[str], options: Options)
 
 
 def row_names(models: Sequence[Any]) -> dict[str, Any]:
-    """The models by their short names; specs that share one by the whole of it, and another model
-    whose name is taken by that with its place behind it.
+    """The models by the names of their rows: the short name; the whole spec where two specs share
+    one; and where an open encoder's name is taken, the name with its position: "minilm (2)".
     """
     found: dict[str, Any] = {}
     named: dict[str, object] = {}

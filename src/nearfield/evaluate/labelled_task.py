@@ -63,8 +63,8 @@ def _doubts(data: Labelled) -> Iterator[str]:
     alike = [sorted(labels) for labels in spellings.values() if len(labels) > 1]
     if alike:
         yield (
-            f"{plural(len(alike), 'label')} written in several ways, as "
-            f"{', '.join(map(repr, alike[0]))}: each way counts as a label of its own"
+            f"{plural(len(alike), 'label')} written in several ways, such as "
+            f"{', '.join(map(repr, alike[0]))}: each spelling counts as its own label"
         )
 
 

@@ -28,10 +28,9 @@ def test_labels_written_in_several_ways_and_unseen_ones_are_said() -> None:
         ("money back", "refund", "test"),
     ]
     assert Classification(Labelled.of(rows)).notes == (
-        "1 label written in several ways, as 'Card', 'card ': each way counts as a label of its "
-        "own",
-        "1 label of the test part that no train text has, so that a classifier cannot give them: "
-        "'refund'",
+        "1 label written in several ways, such as 'Card', 'card ': each spelling counts as its own "
+        "label",
+        "1 test label without train texts, never predicted: 'refund'",
     )
     clean = [row for row in rows if row[1] not in {"card ", "refund"}]
     assert Classification(Labelled.of(clean)).notes == ()

@@ -56,11 +56,12 @@ def choose(
 
     Successive halving (Jamieson and Talwalkar 2016): every model is compared on a twentieth of the
     documents; the better half of the models, without those that are told apart from the best, on a
-    fifth; and the better half of these, two at least, on two fifths, or on all of no more than
-    2,000. A part holds the relevant documents of randomly chosen queries, documents that BM25 finds
-    for these queries, and random ones, so that its figures are higher than those of the whole. No
-    text is encoded twice by a model. BM25 takes part in each round unless `options.bm25` is False.
-    Raises InputError for fewer than two models, and as `compare` and `check_limits` do.
+    fifth; and the better half of these, two at least, on two fifths, or on all documents where
+    there are no more than 2,000. A part holds the relevant documents of randomly chosen queries,
+    documents that BM25 finds for these queries, and random ones, so that its figures are higher
+    than those of the whole. No text is encoded twice by a model. BM25 takes part in each round
+    unless `options.bm25` is False. Raises InputError for fewer than two models, and as `compare`
+    and `check_limits` do.
     """
     check_limits(limits)
     split = _split(models, data, options)

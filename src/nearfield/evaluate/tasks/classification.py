@@ -53,8 +53,7 @@ class Classification(LabelledTask):
         if unseen:
             some = ", ".join(map(repr, unseen[:3]))
             self.notes += (
-                f"{plural(len(unseen), 'label')} of the test part that no train text has, so that "
-                f"a classifier cannot give them: {some}",
+                f"{plural(len(unseen), 'test label')} without train texts, never predicted: {some}",
             )
         drawn = self._drawn(train.labels)
         # a draw then holds places among the texts that are used

@@ -46,7 +46,7 @@ from nearfield.train.runs.static import DistilRecipe, distil
 from nearfield.train.runs.tune import tune
 from sparse_models import tiny_splade
 from static_models import model2vec_folder
-from three_heads import tiny_three_heads
+from three_head_models import tiny_three_heads
 from tiny import CONFIGS, tiny_model
 from tiny_cross import pair_tokenizer, tiny_cross
 from tiny_data import tiny_collection

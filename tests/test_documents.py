@@ -14,7 +14,7 @@ import typer
 from PIL import Image
 
 from nearfield.cli.app import build
-from three_heads import tiny_three_heads
+from three_head_models import tiny_three_heads
 from tiny import tiny_model
 from tiny_cross import tiny_cross
 from tiny_data import tiny_collection

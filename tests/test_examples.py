@@ -10,22 +10,14 @@ from pathlib import Path
 import pytest
 
 from nearfield.train.recipe import Recipe
+from scripts import printed
 from tiny import tiny_model
 from tiny_data import tiny_collection
 from vendors import loopback
 
 
 def run(repository: Path, example: str, *arguments: str | Path) -> str:
-    words = [
-        sys.executable,
-        "-W",
-        "ignore",
-        str(repository / "examples" / example),
-        *map(str, arguments),
-    ]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return printed(repository / "examples" / example, *arguments)
 
 
 def test_api_model(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,16 +58,19 @@ def test_tune_and_search(repository: Path, tmp_path: Path) -> None:
 
 
 def test_encode_large_file(repository: Path, tmp_path: Path) -> None:
+    """In a process of its own, which the others are spared."""
     texts = ["how to open a file", "a cat and a dog", "word " * 100, "a cat and a dog"]
     (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n")
-    shown = run(
-        repository,
-        "encode_large_file.py",
-        tmp_path / "texts.txt",
-        tmp_path / "vectors",
-        "cat dog",
-        tiny_model(tmp_path / "tiny"),
+    words = (tmp_path / "texts.txt", tmp_path / "vectors", "cat dog", tiny_model(tmp_path / "tiny"))
+    script = repository / "examples" / "encode_large_file.py"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", script, *words],
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout
     told, states, *found = shown.splitlines()
     assert told == "4 rows, 0 failed; 0 vectors came from the cache, 1 rows repeat others"
     assert states == "{'done': 3, 'truncated': 1}"
@@ -91,43 +86,3 @@ def test_the_recipes_are_recipes(repository: Path) -> None:
     for path in found:
         Recipe.open(path)
         assert path.read_text().startswith("# nearfield tune "), "the command stands on top"
-
-
-def test_the_benchmark_of_a_cold_start_runs(repository: Path, tmp_path: Path) -> None:
-    words = [
-        str(repository / "benchmarks" / "cold_start.py"),
-        str(tiny_model(tmp_path / "model")),
-        "--rounds",
-        "1",
-        "--json",
-    ]
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", *words], capture_output=True, text=True, check=True
-    )
-    result = json.loads(done.stdout)
-    assert set(result["sides"]) == {
-        "sentence-transformers torch",
-        "nearfield auto",
-        "nearfield torch",
-    }
-    assert "sentence-transformers openvino" in result["not_run"]
-
-
-def test_the_benchmark_of_a_gpu_runs_on_a_processor(repository: Path, tmp_path: Path) -> None:
-    words = [
-        str(repository / "benchmarks" / "gpu_encode.py"),
-        str(tiny_model(tmp_path / "model")),
-        "--rounds",
-        "1",
-        "--texts",
-        "8",
-    ]
-    words += ["--cpu", "--gemm-seconds", "0", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", *words], capture_output=True, text=True, check=True
-    )
-    for measured in json.loads(done.stdout)["sides"].values():
-        assert {"sentence-transformers float32", "nearfield float32", "nearfield bfloat16"} <= set(
-            measured
-        )
-        assert all(row["least_cosine"] > 0.99 for row in measured.values())

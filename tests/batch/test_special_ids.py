@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 
 from nearfield.batch import special_ids as module
 from nearfield.batch.special_ids import special_ids
-from three_heads import tiny_three_heads
+from three_head_models import tiny_three_heads
 from tiny import tiny_model
 
 BERT = {"tokenizer_class": "BertTokenizer", "model_max_length": 64}

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
+from scripts import benched
 from tiny import tiny_model
 from tiny_data import tiny_collection
 
 
-def test_a_head_is_made_trained_and_measured(tmp_path: Path, repository: Path) -> None:
+def test_a_head_is_made_trained_and_measured(tmp_path: Path) -> None:
     tiny_model(tmp_path / "tiny")
     tiny_collection(queries=80).save(tmp_path / "data")
-    words = [
-        sys.executable,
-        repository / "benchmarks" / "scifact_heads.py",
-        tmp_path / "tiny",
-        "--on",
-        tmp_path / "data",
-    ]
-    done = subprocess.run(
-        [*words, "--pairs", "0", "--epochs", "1", "--before", "--inference-free", "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    words = (tmp_path / "tiny", "--on", tmp_path / "data", "--pairs", "0", "--epochs", "1")
+    found = benched("scifact_heads.py", *words, "--before", "--inference-free")
     assert {row["system"] for row in found["rows"]} == {
         "tiny splade",
         "tiny splade before",

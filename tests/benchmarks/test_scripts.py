@@ -4,19 +4,25 @@ they save.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import json
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cold_start
 import gpu_encode
+import interleave
 import machine
 import pytest
+from interleave import timed
 
 from nearfield.encoders.load import load
+from scripts import BENCHMARKS, benched
 from sparse_models import tiny_splade
 from static_models import model2vec_folder
 from tiny import tiny_model
@@ -29,22 +35,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_model(folder / "model")
     tiny_collection().save(folder / "tiny")
     return folder
-
-
-def run(repository: Path, script: str, *words: str | Path) -> dict[str, Any]:
-    command = [
-        sys.executable,
-        "-W",
-        "ignore",
-        str(repository / "benchmarks" / script),
-        *map(str, words),
-        "--json",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    result: dict[str, Any] = json.loads(done.stdout)
-    assert {"machine", "versions", "command", "date", "load_before"} <= set(result)
-    return result
 
 
 def page(
@@ -86,8 +76,7 @@ def test_encoding_with_its_quality_and_growth(
         "--sides",
         "nearfield torch,nearfield torch bfloat16,fastembed",
     )
-    result = run(
-        repository,
+    result = benched(
         "encode_cpu.py",
         place / "model",
         *words,
@@ -158,6 +147,7 @@ def test_encoding_on_a_gpu_where_there_is_none(
             assert len(row["seconds"]) == 2
             assert row["share_of_gemm"] is not None
             assert row["tokens_per_second"] > row["texts_per_second"]
+            assert row["least_cosine"] > 0.99
     assert "share of gemm" in page(repository, tmp_path, monkeypatch, {"gpu-encode-tiny": result})
 
 
@@ -172,21 +162,17 @@ def test_the_operations_of_a_models_products(place: Path) -> None:
 def test_search_words_static_and_sparse_models(
     repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    search = run(
-        repository, "search.py", "--rows", "1200", "--dim", "32", "--rounds", "1", "--growth"
-    )
+    search = benched("search.py", "--rows", "1200", "--dim", "32", "--rounds", "1", "--growth")
     assert {"read", "exact float32", "exact binary", "numpy float32"} <= set(search["one query"])
-    words = run(repository, "bm25.py", "--documents", "200", "--queries", "8", "--rounds", "1")
+    words = benched("bm25.py", "--documents", "200", "--queries", "8", "--rounds", "1")
     assert set(words["sides"]) == {"nearfield", "nearfield, one at a time"}
     model = model2vec_folder(tmp_path / "static")
     sizes = ("--rounds", "1", "--texts", "40")
-    static = run(
-        repository, "static.py", model, "--teacher", place / "model", "--on", place / "tiny", *sizes
+    static = benched(
+        "static.py", model, "--teacher", place / "model", "--on", place / "tiny", *sizes
     )
     assert set(static["models"]["static"]) == {"nearfield", "model2vec", "teacher"}
-    sparse = run(
-        repository, "splade.py", tiny_splade(tmp_path / "sparse"), "--rounds", "1", "--texts", "6"
-    )
+    sparse = benched("splade.py", tiny_splade(tmp_path / "sparse"), "--rounds", "1", "--texts", "6")
     for sides in sparse["sides"].values():
         assert sides["nearfield native float32"]["least_cosine"] > 0.9999
         assert sides["nearfield native int8"]["least_cosine"] > 0.99
@@ -222,7 +208,7 @@ def test_what_other_processes_cost(
         "--parts",
         "encode,train",
     )
-    result = run(repository, "load.py", place / "model", *words)
+    result = benched("load.py", place / "model", *words)
     for part in ("encode", "train"):
         assert list(result["parts"][part]) == ["0", "1"]
         quiet = result["parts"][part]["0"]
@@ -241,7 +227,7 @@ def test_out_of_core_with_a_kill(
     repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ("--rows", "400", "--small", "100", "--kills", "1", "--folder", tmp_path)
-    result = run(repository, "out_of_core.py", place / "model", *words)
+    result = benched("out_of_core.py", place / "model", *words)
     assert result["checked"]["rows"] == result["checked"]["vectors"] == 400
     assert result["checked"]["lost, twice or out of order"] == 0
     assert "Checked: rows: 400" in page(repository, tmp_path, monkeypatch, {"out-of-core": result})
@@ -269,3 +255,41 @@ def test_every_committed_result_is_drawn(
         assert page(repository, tmp_path / folder.name, monkeypatch, found).count("\n### ") == len(
             found
         )
+
+
+def test_a_cold_start(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cold_start._side([sys.executable, "-c", "pass"])() > 0
+    ran = []
+
+    def here(command: list[str]) -> Callable[[], float]:
+        """The program of a side in this process, which has imported its library."""
+        return timed(lambda: (exec(command[-1], {}), ran.append(command[-1])))
+
+    monkeypatch.setattr(cold_start, "_side", here)
+    monkeypatch.setattr(
+        sys, "argv", ["cold_start.py", str(place / "model"), "--rounds", "1", "--json"]
+    )
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        cold_start.main()
+    result = json.loads(output.getvalue())
+    assert set(result["sides"]) == {
+        "sentence-transformers torch",
+        "nearfield auto",
+        "nearfield torch",
+    }
+    assert len(ran) == 2 * 3
+    assert "sentence-transformers openvino" in result["not_run"]
+
+
+@pytest.mark.parametrize(
+    ("side", "asked"),
+    [
+        ("encode_side.py", {"do": "load", "library": "no such", "model": "m"}),
+        ("train_side.py", {"do": "steps"}),
+    ],
+)
+def test_a_side_answers_in_a_process_of_its_own(side: str, asked: dict[str, str]) -> None:
+    child = interleave.Child([sys.executable, str(BENCHMARKS / side)])
+    with pytest.raises(interleave.SideError, match="KeyError"):
+        child.ask(**asked)
+    child.close()

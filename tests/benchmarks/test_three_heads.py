@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from nearfield.kernels.library import runnable
+from scripts import benched
 from tiny import tiny_model
 from tiny_data import tiny_collection
 
 
-def test_both_parts_give_their_figures(tmp_path: Path, repository: Path) -> None:
+def test_both_parts_give_their_figures(tmp_path: Path) -> None:
     if not runnable():
         pytest.skip("the kernels are not compiled here")
     tiny_collection().save(tmp_path / "data")
@@ -31,23 +29,7 @@ def test_both_parts_give_their_figures(tmp_path: Path, repository: Path) -> None
         "--rounds",
         "1",
     ]
-    ran = subprocess.run(
-        [
-            sys.executable,
-            str(repository / "benchmarks" / "three_heads.py"),
-            *words,
-            "--texts",
-            "4",
-            "--dim",
-            "8",
-            "--json",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    found = json.loads(ran.stdout)
+    found = benched("three_heads.py", *words, "--texts", "4", "--dim", "8")
     assert all(
         found["speed"][runtime]["times_as_fast_as_dense"]["ratio"] > 0
         for runtime in ("native", "torch")

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
+from scripts import benched
 from tiny import tiny_model
 from tiny_data import tiny_collection
-
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 def test_both_sides_see_the_same_losses_on_the_gpus_script_too(tmp_path: Path) -> None:
@@ -27,17 +23,9 @@ def test_both_sides_see_the_same_losses_on_the_gpus_script_too(tmp_path: Path) -
         "2",
         "--rate",
         "1e-3",
-        "--json",
     ]
     words += [str(model), str(tmp_path / "missing"), "--sides", "nearfield float32"]
-    ran = subprocess.run(
-        [sys.executable, str(BENCHMARKS / "gpu_train.py"), "--cpu", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout)
+    told = benched("gpu_train.py", "--cpu", *words)
     assert list(told["not_run"]) == ["missing"], "what cannot run costs the others nothing"
     assert list(told["models"]) == ["model"]
     sides = told["models"]["model"]
@@ -62,15 +50,7 @@ def test_the_memory_of_a_step_is_measured(tmp_path: Path) -> None:
         "24",
         "--graph-tokens",
         "1",
-        "--json",
     ]
-    ran = subprocess.run(
-        [sys.executable, str(BENCHMARKS / "train_memory.py"), *words],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    found = json.loads(ran.stdout)
+    found = benched("train_memory.py", *words)
     assert found["pairs"] == 24
     assert 0 < found["before_gib"] <= found["peak_gib"]

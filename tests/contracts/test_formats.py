@@ -28,7 +28,7 @@ from nearfield.models.saving.save import save_encoder
 from nearfield.runtimes.options import OpenOptions
 from sparse_models import tiny_splade
 from static_models import model2vec_folder, sentence_transformers_folder
-from three_heads import tiny_three_heads
+from three_head_models import tiny_three_heads
 from tiny import tiny_model
 
 TEXTS = ["the cat and a dog", "tax law court", "rain", "how to sort a list"]

@@ -20,7 +20,7 @@ from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
 from nearfield.similarity import EMBEDDINGS
 from sparse_models import tiny_splade
-from three_heads import tiny_three_heads
+from three_head_models import tiny_three_heads
 from tiny import tiny_model
 
 # a head that joins the registry joins this table

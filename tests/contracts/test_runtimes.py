@@ -23,7 +23,7 @@ from nearfield.runtimes.runtime import Folder
 from nearfield.similarity import EMBEDDINGS
 from sparse_models import tell_apart, tiny_splade
 from static_models import model2vec_folder
-from three_heads import tiny_three_heads
+from three_head_models import tiny_three_heads
 from tiny import tiny_model
 from tiny_cross import tiny_cross
 

@@ -22,7 +22,7 @@ from nearfield.runtimes.torch_runtime import TorchRuntime
 from pretended_gpu import pretended_gpu
 from sparse_models import tiny_splade
 from static_models import model2vec_folder
-from three_heads import tiny_three_heads
+from three_head_models import tiny_three_heads
 from tiny import CONFIGS, WORDS, tiny_model
 from tiny_cross import tiny_cross, tiny_decoder
 

@@ -33,7 +33,7 @@ from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.open import open_embeddings
 from nearfield.similarity.sparse import Sparse
 from peer import assert_same_as_sentence_transformers
-from three_heads import tiny_three_heads
+from three_head_models import tiny_three_heads
 from tiny_data import tiny_collection
 
 

@@ -35,7 +35,7 @@ from nearfield.train.setting import Setting
 from pretended_gpu import pretended_gpu
 from sparse_models import tell_apart, tiny_splade
 from static_models import model2vec_folder
-from three_heads import tiny_three_heads
+from three_head_models import tiny_three_heads
 from tiny import WORDS, tiny_model
 from tiny_data import tiny_collection
 from training import data_of

@@ -22,7 +22,7 @@ from nearfield.train.engine.trainer import Trainer
 from nearfield.train.recipe import Recipe
 from nearfield.train.runs.merge import Merged
 from nearfield.train.runs.tune import tune
-from three_heads import tiny_three_heads
+from three_head_models import tiny_three_heads
 from tiny_data import tiny_collection
 
 

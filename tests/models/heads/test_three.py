@@ -15,7 +15,7 @@ from nearfield.similarity.fused import Fused
 from nearfield.train.data.batch import Asked
 from nearfield.train.engine.trainer import trainable
 from nearfield.train.recipe import Recipe
-from three_heads import tiny_three_heads
+from three_head_models import tiny_three_heads
 from training import data_of, training_step
 
 TEXTS = [

@@ -1,9 +1,11 @@
-"""Uses what was added to a copy of the package: `python use.py ADDITION`, in an empty folder."""
+"""Uses what was added to a copy of the package: `python use.py ADDITION...`, in an empty folder."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,6 @@ import numpy as np
 from tiny import tiny_model
 from tiny_data import tiny_collection
 
-HERE = Path.cwd()
 SCHEDULE = {"epochs": 1, "batch": 16, "evaluations": 1, "precision": "float32"}
 TEXTS = ["a cat", "the dog, the sun and the rain", "a red song", "how to sort a list"]
 
@@ -30,8 +31,8 @@ def task() -> None:
     import nearfield as nf
 
     rows = [json.dumps({"query": text, "positive": text.upper()}) for text in TEXTS]
-    (HERE / "pairs.jsonl").write_text("\n".join(rows) + "\n")
-    model = str(tiny_model(HERE / "model"))
+    (Path.cwd() / "pairs.jsonl").write_text("\n".join(rows) + "\n")
+    model = str(tiny_model(Path.cwd() / "model"))
     comparison = nf.compare([model], "pairs.jsonl", task="retranslation")
     assert comparison.task == "retranslation"
     assert 0 <= comparison.rows[0].estimate.mean <= 1
@@ -40,7 +41,7 @@ def task() -> None:
 def source() -> None:
     import nearfield as nf
 
-    (HERE / "faq.arrows").write_text("late parcel => It is refunded.\nopen? => From nine.\n")
+    (Path.cwd() / "faq.arrows").write_text("late parcel => It is refunded.\nopen? => From nine.\n")
     pairs = nf.open_pairs("faq.arrows")
     assert list(pairs.positives) == ["It is refunded.", "From nine."]
     assert len(nf.open_collection("faq.arrows").documents) == 2
@@ -54,8 +55,8 @@ def towers() -> None:
     from towers import images_of_each_kind, tiny_towers
 
     folder, items = (
-        tiny_towers(HERE / "clip", "clip"),
-        ["a cat", *images_of_each_kind(HERE / "x", 3)],
+        tiny_towers(Path.cwd() / "clip", "clip"),
+        ["a cat", *images_of_each_kind(Path.cwd() / "x", 3)],
     )
     wanted = nf.load(folder).encode(items)
     weights = load_file(folder / "model.safetensors")
@@ -70,10 +71,10 @@ def storage() -> None:
     import nearfield as nf
     from nearfield.similarity.dense import Dense
 
-    model = str(tiny_model(HERE / "model"))
+    model = str(tiny_model(Path.cwd() / "model"))
     vectors = nf.load(model).encode(TEXTS, "document")
-    vectors.quantise("bfloat16").save(HERE / "vectors")
-    kept = Dense.open(HERE / "vectors")
+    vectors.quantise("bfloat16").save(Path.cwd() / "vectors")
+    kept = Dense.open(Path.cwd() / "vectors")
     assert kept.vectors.nbytes * 2 == vectors.vectors.nbytes
     np.testing.assert_allclose(kept.floats(), vectors.floats(), rtol=2**-7, atol=0)
     from nearfield.indexes import INDEXES
@@ -81,7 +82,7 @@ def storage() -> None:
     found = INDEXES["exact"].of(kept).search(vectors, 1)
     assert found.documents[:, 0].tolist() == [0, 1, 2, 3]
     rows = [json.dumps({"query": text, "positive": text.upper()}) for text in TEXTS]
-    (HERE / "pairs.jsonl").write_text("\n".join(rows) + "\n")
+    (Path.cwd() / "pairs.jsonl").write_text("\n".join(rows) + "\n")
     from nearfield.cli.app import build
 
     words = ["evaluate", model, "--on", "pairs.jsonl", "--dtype", "float32,bfloat16"]
@@ -91,7 +92,7 @@ def storage() -> None:
 def runtime() -> None:
     import nearfield as nf
 
-    folder = tiny_model(HERE / "model")
+    folder = tiny_model(Path.cwd() / "model")
     found = nf.load(f"{folder}@slow").encode(TEXTS, "document")
     wanted = nf.load(f"{folder}@torch").encode(TEXTS, "document")
     np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), atol=1e-6)
@@ -104,7 +105,7 @@ def dialect() -> None:
     import nearfield as nf
     from serving import models_of, serving
 
-    folder = tiny_model(HERE / "model")
+    folder = tiny_model(Path.cwd() / "model")
     with serving(models_of([str(folder)])) as url:
         found = httpx2.post(f"{url}/plain", json={"texts": TEXTS}).json()
         refused = httpx2.post(f"{url}/plain", json={"texts": []})
@@ -127,8 +128,8 @@ def loss() -> None:
         {"query": f"{text} {at}", "positive": f"class {at % 2}"}
         for at, text in enumerate(TEXTS * 8)
     ]
-    (HERE / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    folder = str(tiny_model(HERE / "model"))
+    (Path.cwd() / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    folder = str(tiny_model(Path.cwd() / "model"))
     recipe = nf.Recipe.of({"objective": "label-contrast", "schedule": SCHEDULE})
     nf.tune(folder, tiny_collection(), to="run", recipe=recipe, pairs="labels.jsonl", guards=())
     assert np.asarray(nf.load("run/model").encode(TEXTS, "document")).shape == (4, 32)
@@ -138,7 +139,7 @@ def head() -> None:
     """Opened, saved, trained, evaluated and searched with."""
     import nearfield as nf
 
-    folder = tiny_model(HERE / "model")
+    folder = tiny_model(Path.cwd() / "model")
     (folder / "first_and_mean.json").write_text("{}")
     model = nf.load(str(folder))
     assert np.asarray(model.encode(TEXTS, "document")).shape == (4, 64)
@@ -152,5 +153,14 @@ format = head  # a head is opened by its format
 
 
 if __name__ == "__main__":
-    globals()[sys.argv[1]]()
-    sys.stdout.write("used\n")
+    start, wrong = Path.cwd(), False
+    for addition in sys.argv[1:]:
+        (start / addition).mkdir()
+        os.chdir(start / addition)
+        try:
+            globals()[addition]()
+            sys.stdout.write(f"used {addition}\n")
+        except Exception:
+            wrong = True
+            sys.stderr.write(f"{addition}: {traceback.format_exc()}\n")
+    sys.exit(wrong)

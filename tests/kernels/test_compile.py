@@ -36,7 +36,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     library = tmp_path_factory.mktemp("wide") / "wide.so"
     # instructions to a wide register, for the compiler's sake
     fewer = ("-mavx2", "-mfma") if "avx2" in runnable() else ()
-    compile_library(library, of={"plain": Level(16, ("-DUNIT_INT8=4", *fewer))}, flags=("-O1",))
+    compile_library(library, of={"plain": Level(16, ("-DUNIT_INT8=4", *fewer))}, flags=("-Og",))
     return library
 
 
@@ -200,7 +200,7 @@ def test_tiles_are_used_whatever_the_compiler_calls_them(tmp_path: Path) -> None
         ("AMX_BF16", "AMXBF16"),
     ):
         flags += (f"-U__{unknown}__", f"-U__{known}__", f"-D__{known}__=1")
-    compile_library(tmp_path / "kernels.so", of={"plain": Level(16, flags)}, flags=("-O1",))
+    compile_library(tmp_path / "kernels.so", of={"plain": Level(16, flags)}, flags=("-Og",))
     assert (
         kernels("plain", path=tmp_path / "kernels.so").call("units", PRECISIONS.index("int8"), 9)
         == 16

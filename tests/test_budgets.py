@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,18 +51,23 @@ def parameters(function: Function) -> list[str]:
     ]
 
 
-def bound(module: str, function: Function) -> int:
-    annotations = [item.annotation for item in (*function.args.args, *function.args.kwonlyargs)]
-    # options that several commands share
-    shared = {
+@cache
+def shared_options() -> set[str]:
+    """The names of the annotated options that several commands share."""
+    return {
         ast.unparse(node.targets[0])
         for name, tree in modules().items()
         for node in tree.body
         if name.startswith("nearfield.cli.") and isinstance(node, ast.Assign)
         if ast.unparse(node.value).startswith("Annotated[")
     }
+
+
+def bound(module: str, function: Function) -> int:
+    annotations = [item.annotation for item in (*function.args.args, *function.args.kwonlyargs)]
     options = bool(annotations) and all(
-        note is not None and ("Annotated" in ast.unparse(note) or ast.unparse(note) in shared)
+        note is not None
+        and ("Annotated" in ast.unparse(note) or ast.unparse(note) in shared_options())
         for note in annotations
     )
     return COMMAND_OPTIONS if module.startswith("nearfield.cli.") and options else PARAMETERS

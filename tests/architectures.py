@@ -136,6 +136,12 @@ def tiny_architecture(folder: Path, kind: str, **facts: Any) -> Path:
     """A folder with a model of the architecture `kind`, mean pooling, and random weights; `facts`
     go into its config.
     """
+    sentence_folder(folder, random_model(kind, **facts), hidden=32, max_tokens=400)
+    return folder
+
+
+def random_model(kind: str, **facts: Any) -> Any:
+    """The model that `tiny_architecture` saves."""
     config = tiny_config(kind, **facts)
     with torch.random.fork_rng():
         torch.random.manual_seed(0)
@@ -143,8 +149,7 @@ def tiny_architecture(folder: Path, kind: str, **facts: Any) -> Path:
         for weight in model.parameters():
             if weight.dim() > 1:
                 nn.init.normal_(weight, std=0.2)
-    sentence_folder(folder, model, hidden=32, max_tokens=400)
-    return folder
+    return model
 
 
 def tiny_config(kind: str, **facts: Any) -> PreTrainedConfig:

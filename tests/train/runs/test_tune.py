@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -324,32 +322,58 @@ def command(folder: Path, tiny: Path) -> list[str]:
     return [sys.executable, "-m", "nearfield.cli.app", "tune", str(tiny), *map(str, parts)]
 
 
+# One process imports what a run needs and forks a child for each: nothing is computed before, and
+# each moment falls into the run itself.
+KILLED = """
+import os, random, signal, sys, time
+import nearfield.train.runs.tune
+from nearfield.cli.app import main
+from transformers import BertModel
+
+seed, killed, unbroken, *words = sys.argv[1:]
+
+def begun(to):
+    child = os.fork()
+    if child == 0:
+        sys.argv = ["nearfield", *words, "--to", to]
+        try:
+            main()
+        except SystemExit as left:
+            os._exit(left.code or 0)
+        os._exit(0)
+    return child
+
+started = time.monotonic()
+assert os.waitpid(begun(unbroken), 0)[1] == 0
+length = time.monotonic() - started
+generator = random.Random(int(seed))
+for _ in range(5):
+    child = begun(killed)
+    time.sleep(generator.uniform(0.05, 1.0) * length)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+assert os.waitpid(begun(killed), 0)[1] == 0
+"""
+
+
 def test_a_run_killed_at_five_random_moments_ends_in_the_same_weights(
     tmp_path: Path, tiny: Path, finished: Path
 ) -> None:
     """SIGKILL at a random moment, five times over the length of a run, then to the end: bit for bit
     the model of an unbroken run.
     """
-    killed, words = tmp_path / "killed", command(tmp_path, tiny)
-    started = time.monotonic()
-    subprocess.run([*words, "--to", str(tmp_path / "unbroken")], check=True, capture_output=True)
-    length = time.monotonic() - started
-    seed = time.time_ns()
-    generator = random.Random(seed)
-    for _ in range(5):
-        process = subprocess.Popen(
-            [*words, "--to", str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        time.sleep(generator.uniform(0.3, 1.0) * length)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    subprocess.run([*words, "--to", str(killed)], check=True, capture_output=True)
-    assert weights(killed) == weights(tmp_path / "unbroken") == weights(finished), (
-        f"kill moments of seed {seed}"
+    killed, unbroken, seed = tmp_path / "killed", tmp_path / "unbroken", time.time_ns()
+    asked = [seed, killed, unbroken, *command(tmp_path, tiny)[3:]]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, *map(str, asked)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    assert done.returncode == 0, (seed, done.stderr)
+    assert weights(killed) == weights(unbroken) == weights(finished), f"kill moments of seed {seed}"
     one, other = (
-        json.loads((folder / "queries.json").read_text())
-        for folder in (killed, tmp_path / "unbroken")
+        json.loads((folder / "queries.json").read_text()) for folder in (killed, unbroken)
     )
     assert one == other
     assert not list(killed.rglob(".*partial*"))
@@ -380,7 +404,7 @@ def test_bad_input_at_the_command_line(tmp_path: Path, tiny: Path, cli: Callable
 
 
 def test_a_full_disk_is_one_error_and_leaves_a_run_that_goes_on(
-    tmp_path: Path, tiny: Path, finished: Path
+    tmp_path: Path, tiny: Path, finished: Path, cli: Callable[..., Any]
 ) -> None:
     """RLIMIT_FSIZE below the size of the weights stands for the full disk; with room again, the run
     ends in the same weights.
@@ -396,7 +420,7 @@ def test_a_full_disk_is_one_error_and_leaves_a_run_that_goes_on(
     assert "could not be written" in full.stderr
     assert "Traceback" not in full.stderr
     assert not (tmp_path / "run" / "model").exists()
-    subprocess.run(words, check=True, capture_output=True)
+    assert cli(*words[3:]).exit_code == 0
     assert weights(tmp_path / "run") == weights(finished)
 
 

@@ -1,7 +1,9 @@
-"""What reading a corpus is worth before any tuning: each pre-training objective on a part of a
-collection's documents, measured beside the base on the collection's test queries.
+"""What reading a corpus is worth, before any tuning and after it: each pre-training objective on a
+part of a collection's documents, measured beside the base on the collection's test queries.
 
     python benchmarks/pretrain.py minilm-l3 ../shared/data/scifact --to runs/pretrain
+
+With --tune the base and each model are then tuned by the default recipe, and measured as well.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from nearfield.data.doctor.subject import sample
 from nearfield.data.open import open_collection
 from nearfield.train.recipe import Recipe
 from nearfield.train.runs.pretrain import pretrain
+from nearfield.train.runs.tune import tune
 
 
 def main() -> None:
@@ -24,6 +27,7 @@ def main() -> None:
     parser.add_argument("--objectives", default="simcse,tsdae,retromae")
     parser.add_argument("--texts", type=int, default=1500, help="documents that are read")
     parser.add_argument("--rate", type=float, default=3e-5)
+    parser.add_argument("--tune", action="store_true")
     asked = parser.parse_args()
     collection = open_collection(asked.data)
     documents = collection.document_texts
@@ -39,7 +43,13 @@ def main() -> None:
         )
         for objective in asked.objectives.split(",")
     ]
-    print(nf.compare([asked.model, *map(str, made)], collection.split("test")))
+    models = [asked.model, *map(str, made)]
+    if asked.tune:
+        for name, model in zip(["base", *asked.objectives.split(",")], models, strict=True):
+            to = asked.to / f"tuned-{name}"
+            print(tune(model, asked.data, to=to))
+            models.append(str(to / "model"))
+    print(nf.compare(models, collection.split("test")))
 
 
 if __name__ == "__main__":

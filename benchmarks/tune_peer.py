@@ -30,6 +30,7 @@ from nearfield.models.find import model_path
 from nearfield.train.data.leakage import relevance_by_position
 from nearfield.train.recipe import Recipe
 from nearfield.train.runs.tune import tune
+from nearfield.types.numbers import changed, estimated, p_value
 
 
 def main() -> None:
@@ -46,16 +47,17 @@ def main() -> None:
         return
     facts = circumstances()
     folder = arguments.folder
-    for side in ("ours", "theirs"):
-        subprocess.run([sys.executable, *sys.argv, "--side", side], check=True)
+    for side, made in (("ours", "ours/run.json"), ("theirs", "theirs.json")):
+        if not (folder / made).exists():  # what was finished before is read
+            subprocess.run([sys.executable, *sys.argv, "--side", side], check=True)
     facts["theirs_seconds"] = json.loads((folder / "theirs.json").read_text(encoding="utf-8"))
     run = json.loads((folder / "ours" / "run.json").read_text(encoding="utf-8"))
     facts["ours_seconds"] = run["seconds"]
     models = [arguments.model, str(folder / "ours" / "model"), str(folder / "theirs")]
     found = compare(models, open_collection(arguments.data).split("test"))
-    facts["rows"] = {row.name: round(row.mean, 4) for row in found.rows}
+    facts["rows"] = {row.name: estimated(row.estimate) for row in found.rows}
     facts["pairs"] = [
-        f"{pair.a} - {pair.b}: {pair.difference:+.4f} [{pair.low:+.4f}, {pair.high:+.4f}]"
+        f"{pair.a} - {pair.b}: {changed(pair.difference)}, Holm {p_value(pair.p_holm)}"
         for pair in found.pairs
     ]
     if arguments.save:

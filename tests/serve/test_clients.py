@@ -7,13 +7,17 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import numpy as np
 import pytest
 
 import nearfield as nf
 from nearfield.similarity.functions import unit
+from serving import models_of, serving
+from tiny import tiny_model
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning"),
@@ -124,6 +128,18 @@ def test_cohere(served: Any) -> None:
             embed(**{"model": "tiny", "input_type": "search_query", **wrong})
     with pytest.raises(cohere.errors.NotFoundError):
         embed(model="other", texts=["a"], input_type="search_query")
+
+
+def test_a_query_is_cut_beside_its_own_prompt(tmp_path: Path) -> None:
+    prompts = {"document": "passage : "}  # of two tokens; queries have none
+    folder = tiny_model(tmp_path / "tiny", config_sentence_transformers={"prompts": prompts})
+    body = {"model": "tiny", "texts": ["cat " * 90 + "dog"], "input_type": "search_query"}
+    with serving(models_of([str(folder)])) as url:
+        answer = httpx2.post(
+            f"{url}/v2/embed", json=body | {"truncate": "START"}, timeout=60
+        ).json()
+    wanted = nf.load(folder).encode(["cat " * 61 + "dog"], QUERY)
+    np.testing.assert_allclose(answer["embeddings"]["float"], np.asarray(wanted), atol=2e-6)
 
 
 def test_voyage(served: Any) -> None:

@@ -14,10 +14,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from importlib import metadata
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx2
@@ -263,6 +264,34 @@ def test_models_are_closed_to_make_room(tmp_path: Path) -> None:
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(ask, range(60)))
+
+
+def test_a_model_that_is_being_opened_takes_its_room(tmp_path: Path) -> None:
+    folders = [prompted(tmp_path / name, seed=at) for at, name in enumerate(("one", "two"))]
+    size = models_of([str(folders[0])]).by_name["one"].size
+    models = models_of([str(folder) for folder in folders], Limits(memory_bytes=size + 10))
+    one, two = models.by_name.values()
+    reading, read, asked = Event(), Event(), Event()
+
+    def slowly() -> Any:
+        reading.set()
+        assert read.wait(60)
+        return one.encoder()
+
+    def second() -> Any:
+        asked.set()
+        return models.opened(two, two.encoder)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(models.opened, one, slowly)
+        assert reading.wait(60)
+        then = pool.submit(second)
+        assert asked.wait(60)
+        assert not wait([then], timeout=0.5).done, "it would be in memory beside the first"
+        read.set()
+        first.result(60)
+        then.result(60)
+    assert [one.open, two.open] == [False, True]
 
 
 @contextmanager

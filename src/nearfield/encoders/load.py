@@ -176,8 +176,7 @@ def _centred(spec: ModelSpec, options: OpenOptions) -> Encoder[Any]:
 
     means, lengths, facts = read_centred(spec.name)
     source = facts["source"]
-    own = spec.options(options)
-    encoder = load(source, runtime=own.runtime, precision=own.precision, device=own.device)
+    encoder = _load(source, spec.options(options))
     if (encoder.identity or {}).get("files") != facts["files"]:
         raise ContractError(
             f"{spec.name}: was made for another model than {source} is now; make it again: "

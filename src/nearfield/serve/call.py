@@ -124,12 +124,8 @@ class Call:
         if model.open:
             return opener()
 
-        def opened() -> T:
-            self.models.make_room(model)
-            return opener()
-
         # weights take seconds to read: other requests are answered meanwhile
-        return await asyncio.to_thread(opened)
+        return await asyncio.to_thread(self.models.opened, model, opener)
 
     async def _done(self, future: Future[T]) -> T:
         """What the future gives, in time; a request that is given up gives up its turn."""

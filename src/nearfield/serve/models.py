@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.role import Role
 
+T = TypeVar("T")
 # NAME=MODEL; behind an @ or in a path, a = belongs to the model's spec
 _NAMED = re.compile(r"([^@=/\\]+)=(.+)", re.DOTALL)
 _CHARACTERS = 4  # per token, about
@@ -183,7 +184,7 @@ class ServedModel:
     def _rows(self, items: list[tuple[Role, str]]) -> list[Row]:
         """The run of the embedding engine: only what is not kept from before is encoded, once."""
         kept = self._kept  # as `close` may put another in its place
-        # opened again where `make_room` closed the model since the request was accepted
+        # opened again where it was closed, for another model, since the request was accepted
         encoder = self.encoder()
         rows: dict[tuple[Role, str], Row] = {}
         wanted = []
@@ -227,6 +228,7 @@ class Models:
                 )
             self.by_name[model.name] = model
         self.limits = limits
+        self._room = threading.Lock()
 
     def first(self, ability: str) -> str:
         """The name of the first model whose embeddings have an ability, else of the first encoder,
@@ -259,12 +261,22 @@ class Models:
         message = f"there is no model {name!r} here; it has {known}.{nearest(name, self.by_name)}"
         raise Refusal(UNKNOWN, message)
 
-    def make_room(self, wanted: ServedModel) -> None:
+    def opened(self, wanted: ServedModel, opener: Callable[[], T]) -> T:
+        """What `opener` gives, which opens `wanted`. Where memory is limited, models are closed for
+        it first, and one is opened at a time: one that is being read would not be counted.
+        """
+        limit = self.limits.memory_bytes
+        if limit is None:
+            return opener()
+        with self._room:
+            self._make_room(wanted, limit)
+            return opener()
+
+    def _make_room(self, wanted: ServedModel, limit: int) -> None:
         """Close models that nothing waits for, the one not used for longest first, until `wanted`
         fits into memory beside the others.
         """
-        limit = self.limits.memory_bytes
-        if limit is None or wanted.open:
+        if wanted.open:
             return
         others = [model for model in self.by_name.values() if model.open]
         total = wanted.size + sum(model.size for model in others)

@@ -67,10 +67,9 @@ async def cut(
     _, encoder, _ = await call.encoder(name)
     contract = encoder.contract
     tokeniser = _tokeniser(encoder)
-    # whose prompt takes its share of the tokens
-    known = role if role is not None and role in contract.prompts else DOCUMENT
     before, after = tokeniser.around()
-    prompt = tokeniser.prompt_cost(contract.prompt(known))
+    # the prompt takes its share of the tokens
+    prompt = tokeniser.prompt_cost(contract.prompts.get(role or DOCUMENT, ""))
     room = contract.max_tokens - len(before) - len(after) - prompt
     most = max(1, room if tokens is None else min(tokens, room))
     found = []

@@ -85,7 +85,8 @@ def size(n_bytes: float) -> str:
     """A size in decimal units: 48 B, 1.54 kB, 5.87 MB."""
     if not math.isfinite(n_bytes):
         return UNKNOWN
-    power = min(int(math.log10(max(n_bytes, 1)) // 3), len(_UNITS) - 1)
+    _, exponent = f"{max(n_bytes, 1):.2e}".split("e")  # rounded as it is written: 999,999 is 1 MB
+    power = min(int(exponent) // 3, len(_UNITS) - 1)
     value = n_bytes / 1000**power
     if power == 0:
         return f"{value:.0f} B"

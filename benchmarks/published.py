@@ -2,9 +2,10 @@
 
     python benchmarks/published.py minilm bge-small --sets stsb,banking77,scifact
 
-prints the table of docs/guides/tasks.md, with a 95 % interval of each measured value. Published are
-the main scores of `../shared/data/mteb_published`. With --tatoeba it prints instead the bitext F1
-of each language's file, and the test of the first model against each other one.
+prints the table of docs/guides/tasks.md, with a 95 % interval of each measured value. A model may
+be a spec, such as mpnet@bfloat16. Published are the main scores of `../shared/data/mteb_published`.
+With --tatoeba it prints instead the bitext F1 of each language's file, and the test of the first
+model against each other one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nearfield.catalog.card import card
+from nearfield.encoders.spec import ModelSpec
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.task import DEFAULT, Options
 from nearfield.types.numbers import changed, estimated, p_value, score
@@ -60,7 +62,8 @@ def table(models: Sequence[str], sets: Sequence[str], data: Path) -> Iterator[st
     for name in sets:
         each = SETS[name]
         for model in models:
-            stated = known.get((WEIGHTS.get(model) or card(model).hub or "", each.name))
+            own = ModelSpec.parse(model).name
+            stated = known.get((WEIGHTS.get(own) or card(own).hub or "", each.name))
             if stated is None:
                 continue
             found = compare(

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nearfield.cli.app import build
+from tiny import tiny_model
 
 TEXTS = {
     "cat": "A cat sleeps on the mat.",
@@ -100,6 +101,18 @@ def test_a_run_folder_holds_what_ir_measures_reads(collection: Path, tmp_path: P
         "is not a folder that evaluate wrote"
         in run("bm25", "--on", collection, "--run-folder", collection).stderr
     )
+
+
+def test_two_systems_whose_names_are_one_in_a_file_name_have_a_run_each(
+    collection: Path, tmp_path: Path
+) -> None:
+    for name in ("my model", "my-model"):
+        tiny_model(tmp_path / name)
+    models = (tmp_path / "my model", tmp_path / "my-model")
+    folder = tmp_path / "run"
+    assert run(*models, "--on", collection, "--run-folder", folder, "--no-bm25").exit_code == 0
+    found = {path.name for path in folder.glob("*.run")}
+    assert {"my-model.run", "my-model-2.run"} <= found
 
 
 def test_a_model_its_cuts_and_the_fusion(collection: Path, minilm: Path) -> None:

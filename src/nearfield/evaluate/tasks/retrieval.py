@@ -168,8 +168,12 @@ class Retrieval(Task):
         """The comparison, each ranking as a TREC run, and the judgements as qrels.txt."""
         super().write(folder, comparison, measured)
         write_qrels(self.asked.relevance, folder / "qrels.txt")
+        tags: list[str] = []
         for each in measured:
             tag = re.sub(r"[^\w.+-]+", "-", each.name).strip("-")
+            while tag in tags:  # of `a@b` and `a-b`, say
+                tag = f"{tag}-2"
+            tags.append(tag)
             assert each.ranking is not None, "a retrieval system has a ranking"
             write_run(each.ranking, folder / f"{tag}.run", tag=tag)
 

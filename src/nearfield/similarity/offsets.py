@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from nearfield.batch.sequences import laid_out, offsets_of
 from nearfield.types.arrays import Floats, Integers
 
 
@@ -14,18 +15,12 @@ def segments(offsets: Integers, chosen: Integers) -> tuple[Integers, Integers]:
     """Where the values of the `chosen: (m,)` segments lie, end to end, and the offsets (m + 1,)
     that they have then.
     """
-    # (m,); the values of all segments are found by arithmetic, without a loop over the items
-    lengths = np.diff(offsets)[chosen]
-    new = joined_offsets([lengths])
-    # how far each segment's values lie from where they will be
-    apart = np.repeat(offsets[:-1][chosen] - new[:-1], lengths)
-    return apart + np.arange(new[-1]), new
+    return laid_out(offsets[:-1][chosen], np.diff(offsets)[chosen])
 
 
 def joined_offsets(lengths: Sequence[Integers]) -> Integers:
     """The offsets (n + 1,) of segments of these lengths, end to end."""
-    ends = np.cumsum(np.concatenate(lengths))
-    return np.concatenate([[0], ends]).astype(np.int64)
+    return offsets_of(np.concatenate(lengths))
 
 
 def slices(offsets: Integers) -> Iterator[slice]:

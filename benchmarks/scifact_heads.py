@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from results import circumstances, save
 from texts import SCIFACT
+from three_heads import TITLES, judged, titles, trained
 
 from nearfield import load, open_collection
 from nearfield.data.collection import Collection
@@ -39,7 +40,6 @@ from nearfield.models.saving.save import save_encoder
 from nearfield.models.surgery.new_head import HeadOptions, new_head
 from nearfield.runtimes.options import OpenOptions
 from nearfield.train.recipe import Recipe, default_recipe
-from three_heads import TITLES, judged, titles, trained
 
 
 def main() -> None:

@@ -184,6 +184,7 @@ def test_levels_are_those_that_the_system_says_the_processor_has() -> None:
         if needed[level] <= cpu_flags() and compiling._knows(kind.flags)
     }
     assert set(runnable()) == possible
+    assert runnable() is runnable(), "each search asks, and the processor is asked once"
 
 
 @needs_compiler

@@ -90,6 +90,8 @@ def _bound(library: ctypes.CDLL, symbol: str, signature: str) -> Any:
     return function
 
 
+# a virtual machine's host answers for the processor, in some 50 microseconds a question
+@functools.cache
 def runnable(path: Path = LIBRARY) -> tuple[str, ...]:
     """The levels in the library at `path` that this processor can run, best first; none where there
     is no library.
@@ -98,8 +100,11 @@ def runnable(path: Path = LIBRARY) -> tuple[str, ...]:
     if library is None:
         return ()
     # a level that its compiler did not know is missing from the library
-    held = [level for level in levels() if hasattr(library, f"nf_lanes_{level}")]
-    return tuple(level for level in held if library.nf_supports(level.encode()))
+    return tuple(
+        level
+        for level in levels()
+        if hasattr(library, f"nf_lanes_{level}") and library.nf_supports(level.encode())
+    )
 
 
 @functools.cache

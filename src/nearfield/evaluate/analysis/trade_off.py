@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nearfield.statistics.differences import mean_difference
+from nearfield.statistics.differences import mean_differences
 from nearfield.statistics.holm import holm
 from nearfield.types.comparison import Row
 from nearfield.types.evaluation.trade_off import AtCost, TradeOff
@@ -79,7 +79,7 @@ def _best_each(fitting: Sequence[Row], unit: str, limit: float) -> Iterator[AtCo
     first, *others = best.values()
     if not others or not first.per_query:
         return
-    values = np.array(first.per_query)
-    tests = [mean_difference(values - np.array(other.per_query)) for other in others]
-    behind, p = zip(*tests, strict=True)
-    yield AtCost(unit, limit, tuple(row.name for row in best.values()), behind, p)
+    values = np.array([other.per_query for other in others])
+    behind, p = mean_differences(np.array(first.per_query) - values)
+    names = tuple(row.name for row in best.values())
+    yield AtCost(unit, limit, names, tuple(behind), tuple(p.tolist()))

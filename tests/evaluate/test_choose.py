@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from counting import CountingTerms, CountingTokens
 from nearfield.data.collection import Collection, Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.remembering import Remembering
-from nearfield.errors import InputError
+from nearfield.errors import ContractError, InputError
 from nearfield.evaluate.analysis import choose as choosing
 from nearfield.evaluate.analysis.choose import PARTS, choose, sampled
 from nearfield.evaluate.compare import compare
@@ -168,3 +169,14 @@ def test_bad_input(bag, split: Split) -> None:
         choose([bag], split)
     with pytest.raises(InputError, match="max_bytes is -1"):
         choose([bag, bag], split, limits=Limits(bytes=-1))
+
+
+@pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
+def test_models_of_other_kinds_are_chosen_among_too(split: Split) -> None:
+    found = choose([CountingTerms(), CountingTokens()], split)
+    rows = {(row.model, row.storage) for row in found.comparison.rows}
+    # of the storage types that are chosen among by default, those that each kind has
+    assert ("counting", "float32") in rows
+    assert {name for name, _ in rows} == {"counting", "counting (2)", "bm25"}
+    with pytest.raises(ContractError, match="sparse embeddings are not stored as 'int8'"):
+        choose([CountingTerms(), "tfidf"], split, options=Options(storages=("int8",)))

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from nearfield.errors import InputError
 from nearfield.evaluate.decide import decide
-from nearfield.statistics.noninferiority import noninferiority
 from nearfield.statistics.pairwise import tell_apart
 from nearfield.statistics.randomisation import paired_test
 from nearfield.statistics.statistic import Mean
 from nearfield.types.comparison import Comparison, Row
 from nearfield.types.evaluation.decision import Limits
 from nearfield.types.price import Price
+from paired import noninferiority
 
 Cost = tuple[float, float | None, float | None]  # bytes, ms, price
 

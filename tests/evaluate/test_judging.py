@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
+from typer.testing import CliRunner, Result
 
+from nearfield.cli.app import build
 from nearfield.data.open import open_collection
 from nearfield.encoders.remote.address import Address
 from nearfield.errors import InputError
 from nearfield.evaluate.judging.assessor import Assessor
 from nearfield.evaluate.judging.chat_judge import ChatJudge, read_grade
 from nearfield.evaluate.judging.judgements import Judgements, write_form
-from nearfield.evaluate.judging.pool import Pooled, pool
+from nearfield.evaluate.judging.pool import Pooled, pool, with_queries
 from nearfield.retrieval.searchable import index
 from nearfield.statistics.agreement import kappa
 from tiny_data import tiny_collection
@@ -79,6 +82,69 @@ def test_queries_may_come_from_a_file(tmp_path: Path) -> None:
     assert {item.query_text for item in items} == {"the cat", "the law"}
     with pytest.raises(InputError, match="has no queries"):
         pool(["bm25"], ["a cat", "a law"])
+
+
+def test_queries_of_a_file_are_judged_and_saved_with_the_data(tmp_path: Path) -> None:
+    rows = [{"id": "1", "text": "a cat"}, {"id": "2", "text": "a law"}]
+    (tmp_path / "documents.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    documents = open_collection(tmp_path / "documents.jsonl")
+    file = tmp_path / "queries.txt"
+    file.write_text("the law\n\nthe cat\n")
+    judged = Judgements(tmp_path / "judgements.tsv")
+    for item in pool(["bm25"], documents, queries=file):
+        judged.add("anna", (item.query, item.document), 1)
+    # a line more, and before the others
+    file.write_text("the sea\nthe law\n\nthe cat\n")
+    saved = judged.applied(with_queries(documents, file), "anna")
+    split = saved.split("test")
+    assert dict(zip(split.query_texts, split.relevance.values(), strict=True)) == {
+        "the law": {"2": 1},
+        "the cat": {"1": 1},
+    }
+    with pytest.raises(InputError, match="which documents lacks; where queries came from a file"):
+        judged.applied(documents, "anna")
+
+
+def test_queries_of_a_file_are_not_taken_for_those_of_the_data(tmp_path: Path) -> None:
+    rows = [{"_id": "1", "text": "the sea"}, {"_id": "2", "text": "the cat"}]
+    queries = tmp_path / "queries.jsonl"
+    queries.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    own = with_queries(open_collection(["a cat", "a law"]), queries)
+    file = tmp_path / "queries.txt"
+    file.write_text("the law\n")
+    (item,) = pool(["bm25"], own, queries=file)
+    assert (item.query_text, item.query in own.query_ids) == ("the law", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("\n \n", "has no queries"), ('{"_id": "a", "text": 1.5}\n', r"\.jsonl:1: 'text' is a")],
+)
+def test_a_file_without_queries(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / ("queries.txt" if text.isspace() else "queries.jsonl")
+    file.write_text(text)
+    with pytest.raises(InputError, match=said):
+        pool(["bm25"], ["a cat"], queries=file)
+
+
+def test_the_command_saves_judgements_of_a_files_queries(tmp_path: Path) -> None:
+    documents = tmp_path / "documents.jsonl"
+    documents.write_text('{"id": "1", "text": "a cat"}\n{"id": "2", "text": "a law"}\n')
+    queries = tmp_path / "queries.txt"
+    queries.write_text("the law\n")
+    form = tmp_path / "form.tsv"
+
+    def run(*arguments: str | Path) -> Result:
+        given = ["judge", *map(str, arguments), "--on", str(documents), "--to", str(form)]
+        return CliRunner().invoke(build(), given)
+
+    assert "form.tsv: no judgements" in run().output.replace("\n", "")
+    assert run("bm25", "--queries", queries, "--form", "--judge", "anna").exit_code == 0
+    form.write_text(form.read_text().replace("\t2\t\t", "\t2\t1\t"))
+    saved = tmp_path / "saved"
+    told = run("--queries", queries, "--judge", "anna", "--save", saved)
+    assert told.exit_code == 0, told.output
+    assert open_collection(saved).split("test").query_texts == ("the law",)
 
 
 def test_a_judge_goes_on_where_it_was_stopped_and_may_go_back(tmp_path: Path) -> None:

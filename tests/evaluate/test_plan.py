@@ -42,3 +42,13 @@ def test_a_local_model_and_one_behind_an_api_side_by_side(tmp_path: Path) -> Non
 def test_a_load_of_nothing(load: Load) -> None:
     with pytest.raises(InputError, match="wanted numbers above 0"):
         plan(["minilm"], ["a text"], load)
+
+
+def test_what_cannot_be_planned() -> None:
+    want = Load(1_000)
+    with pytest.raises(InputError, match="its dimensions are not known; say them, as openai:new@"):
+        plan(["openai:new"], ["a text"], want)
+    (found,) = plan(["openai:new@dim=512"], ["a text"], want)
+    assert found.bytes["float32"] == 4 * 512 * 1_000
+    with pytest.raises(InputError, match="bm25 makes no vectors"):
+        plan(["bm25"], ["a text"], want)

@@ -73,6 +73,11 @@ def test_what_is_not_judged_bounds_the_measure() -> None:
     assert (known.depth, known.share) == (3, 3 / 5)
     assert known.low == pytest.approx(np.mean([1 / 3, 1 / 3]))
     assert known.high == pytest.approx(np.mean([1, 2 / 3]))
+    # without a cutoff all that was found is looked at
+    known = holes("x", ranking, {"a": {"d1": 1, "d3": 0}, "b": {"d3": 2}}, "AP")
+    assert (known.depth, known.share) == (3, 3 / 5)
+    assert known.low == pytest.approx(np.mean([1 / 2, 1]))
+    assert known.high == pytest.approx(1.0)
 
 
 def test_traits() -> None:

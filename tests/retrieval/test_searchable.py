@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,6 +107,23 @@ def test_an_index_of_words_is_kept(tmp_path: Path) -> None:
     assert [hit.text for hit in open_index(tmp_path / "words").search("bread")] == TEXTS[3:]
     with pytest.raises(InputError):
         open_index(tmp_path / "nowhere")
+
+
+def test_no_index_is_opened_by_another_model_than_made_it(model: Path, tmp_path: Path) -> None:
+    place = tmp_path / "index"
+    index(str(model), TEXTS, place)
+    with pytest.raises(InputError, match="holds an index by a model's vectors; give bm25 its own"):
+        index("bm25", TEXTS, place)
+    assert open_index(place).retriever.stages[0].name == str(model)
+    (place / "vectors" / "encoder.json").unlink()
+    with pytest.raises(InputError, match="does not say which model made its vectors; call index"):
+        open_index(place)
+
+
+@pytest.mark.parametrize("where", [[True] * 4, [1, 2], np.arange(4), np.ones(3, bool)])
+def test_where_is_a_flag_for_each_document(where: Any) -> None:
+    with pytest.raises(ContractError, match=r"wanted bool of \(4,\), one entry per document"):
+        index("bm25", TEXTS).search("cat", where=where)
 
 
 def test_what_does_not_fit_together_is_refused(model: Path, tmp_path: Path) -> None:

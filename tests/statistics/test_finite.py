@@ -12,11 +12,11 @@ from nearfield.statistics.bootstrap import mean_interval, mean_intervals
 from nearfield.statistics.correlation import Spearman
 from nearfield.statistics.finite import finite
 from nearfield.statistics.holm import holm
-from nearfield.statistics.noninferiority import noninferiority
 from nearfield.statistics.pairwise import tell_apart
 from nearfield.statistics.power import detectable, needed, queries_needed
 from nearfield.statistics.randomisation import paired_test, paired_tests
 from nearfield.statistics.statistic import Mean
+from paired import noninferiority
 
 GOOD = [0.1, 0.2, 0.4, 0.3]
 STATISTICS: dict[str, Callable[[list[float]], object]] = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from nearfield.evaluate.task import Options, Task
     from nearfield.types.comparison import Comparison
-    from nearfield.types.evaluation.decision import Limits
+    from nearfield.types.evaluation.decision import Decision
 
 SHOWN_NOTES = 4
 
@@ -79,7 +80,7 @@ Storages = Annotated[
     typer.Option(
         help="Storage types of the documents: any of float32,float16,int8,binary. Queries stay "
         "float32. binary+int8 finds by binary and scores what is found again by whole int8 "
-        "vectors.",
+        "vectors. Those that a model's kind does not have are left out.",
         show_default="float32",
     ),
 ]
@@ -168,7 +169,7 @@ def evaluate(
 
     asked = ASKED.get()
     report = asked["report"]
-    limits = _checked(asked)
+    decided = _checked(asked)
     cuts, storages = _grid(dims, dtype)
     options = Options(
         split=split,
@@ -194,7 +195,7 @@ def evaluate(
         options=options,
         bars=progress_bar,
     )
-    comparison = _decided(comparison, limits, asked["margin"])
+    comparison = replace(comparison, decision=decided(comparison))
     if report is not None:
         _write_page(report, comparison, models, opened, options)
     if json:
@@ -217,11 +218,11 @@ def _grid(dims: str, dtype: str) -> tuple[tuple[float, ...], tuple[str, ...]]:
     return cuts, storages or ("float32",)
 
 
-def _checked(asked: Mapping[str, Any]) -> Limits:
-    """The limits that a row has to keep to. Raises InputError, before anything is measured, where
-    these or the margin cannot be kept, and where the page cannot be written.
+def _checked(asked: Mapping[str, Any]) -> Callable[[Comparison], Decision]:
+    """What decides under the limits and the margin. Raises InputError, before anything is measured,
+    where these cannot be kept, and where the page cannot be written.
     """
-    from nearfield.evaluate.decide import check_limits
+    from nearfield.evaluate.decide import check_limits, decide
     from nearfield.statistics.noninferiority import check_margin
     from nearfield.store.atomic import check_writable
     from nearfield.types.evaluation.decision import Limits
@@ -230,18 +231,10 @@ def _checked(asked: Mapping[str, Any]) -> Limits:
         check_writable(asked["report"])
     limits = Limits(asked["max_ms"], asked["max_bytes"], asked["max_price"])
     check_limits(limits)
-    if asked["margin"] is not None:
-        check_margin(asked["margin"])
-    return limits
-
-
-def _decided(comparison: Comparison, limits: Limits, margin: float | None) -> Comparison:
-    """With the decision under the limits and the margin, where there are any."""
-    from nearfield.evaluate.decide import NONE, decide
-
-    if limits == NONE and margin is None:
-        return comparison
-    return replace(comparison, decision=decide(comparison, limits, margin=margin))
+    margin = asked["margin"]
+    if margin is not None:
+        check_margin(margin)
+    return partial(decide, limits=limits, margin=margin)
 
 
 def _write_page(

@@ -179,7 +179,7 @@ def _asked(query: str | None, file: Path | None) -> Iterable[list[Row]]:
     line of standard input. Raises InputError where there is none.
     """
     from nearfield.data.open import open_queries
-    from nearfield.data.stream import Row, stream_standard_input
+    from nearfield.data.stream import Row, stream_standard_input, whole
     from nearfield.errors import InputError
 
     if query is not None and file is not None:
@@ -191,28 +191,17 @@ def _asked(query: str | None, file: Path | None) -> Iterable[list[Row]]:
     elif sys.stdin.isatty():
         # the prompt comes when the collection and the model are open; the first query of a file or
         # a pipe is read before that, so that an empty input is refused at once
-        return ([row] for row in _whole(_typed()))
+        return ([row] for row in whole(_typed()))
     else:
         rows = stream_standard_input(sys.stdin.buffer).rows()
-    whole = _whole(rows)
-    first = next(whole, None)
+    asked = whole(rows)
+    first = next(asked, None)
     if first is None:
         raise InputError("the query is empty; say what to look for")
     if file is not None:
-        return [[first, *whole]]
+        return [[first, *asked]]
     # one by one, so that a line of a pipe is answered before the next one is there
-    return ([row] for row in chain([first], whole))
-
-
-def _whole(rows: Iterator[Row]) -> Iterator[Row]:
-    """Those that are not blank. Raises InputError for one that cannot be read."""
-    from nearfield.errors import InputError
-
-    for row in rows:
-        if row.fault:
-            raise InputError(row.fault)
-        if row.text.strip():
-            yield row
+    return ([row] for row in chain([first], asked))
 
 
 def _typed() -> Iterator[Row]:

@@ -14,7 +14,7 @@ from nearfield.store.home import home
 from nearfield.store.kept import say_damaged
 from nearfield.store.regular import open_regular
 
-VERSION = 8  # of the readers: a change of what they make of a file raises it
+VERSION = 9  # of the readers: a change of what they make of a file raises it
 
 Data = TypeVar("Data")
 

@@ -55,6 +55,12 @@ class Split:
     relevance: dict[str, dict[str, int]] = field(repr=False)
 
     @cached_property
+    def relevant(self) -> list[list[str]]:
+        """The ids of each query's relevant documents."""
+        judged = self.relevance.values()
+        return [[key for key, grade in grades.items() if grade > 0] for grades in judged]
+
+    @cached_property
     def own_documents(self) -> Integers:
         """(n,) int64, the position of the document that has the query's own id; -1 for none.
 
@@ -63,8 +69,8 @@ class Split:
         """
         own = self.collection.document_positions(self.query_ids)
         # `relevance` has documents by their ids: the query's id asks for its own document
-        relevant = [self.relevance[key].get(key, 0) > 0 for key in self.query_ids]
-        return np.where(relevant, -1, own)
+        found = zip(self.query_ids, self.relevant, strict=True)
+        return np.where([key in relevant for key, relevant in found], -1, own)
 
     @property
     def left_out(self) -> Integers | None:

@@ -32,7 +32,7 @@ class Labelled:
     `cut` says that nearfield cut the test part. `templates` are what a label's name is written
     into for zero-shot, in place of their {}.
 
-    Raises CollectionError for fewer than two labels, and where the test part is empty.
+    Raises CollectionError for fewer than two labels.
     """
 
     name: str
@@ -45,10 +45,9 @@ class Labelled:
     def __post_init__(self) -> None:
         known = set(self.train.labels) | set(self.test.labels)
         if len(known) < FEWEST:
-            got = f"every text has the label {next(iter(known))!r}" if known else "no text"
+            one = f"every text has the label {next(iter(known), '')!r}"
+            got = one if known else "no text is in train or test"
             raise CollectionError(f"{self.called}: {got}; wanted at least {FEWEST} labels")
-        if not len(self.test):
-            raise CollectionError(f"{self.called}: no text is in the test part")
 
     @property
     def called(self) -> str:
@@ -62,25 +61,36 @@ class Labelled:
         """Of rows of text, label and split; rows of the dev split are left out.
 
         Without a test split a fifth is cut: the same texts wherever they stand, equal ones
-        together, so that the cut stays as rows come and go. Rows that are alike count once.
+        together, so that the cut stays as rows come and go. Rows that are alike count once. Raises
+        CollectionError where there are other splits and no test split.
         """
-        cut = all(split != TEST for _, _, split in rows)
-        train: list[tuple[str, str]] = []
-        test: list[tuple[str, str]] = []
+        splits = {split or TRAIN for _, _, split in rows}
+        cut = TEST not in splits
+        if cut and not splits <= {TRAIN, "dev"}:
+            raise CollectionError(
+                f"{place or name}: the splits are {', '.join(sorted(splits))}; wanted one called "
+                "test, or no splits but train and dev"
+            )
+        held = _held_out([text for text, _, split in rows if cut and split in ("", TRAIN)])
+        parts: dict[str, list[tuple[str, str]]] = {TRAIN: [], TEST: []}
         for text, label, split in dict.fromkeys(rows):
             part = split or TRAIN
-            if cut and part == TRAIN and _held_out(text):
+            if part == TRAIN and text in held:
                 part = TEST
-            if part == TRAIN:
-                train.append((text, label))
-            elif part == TEST:
-                test.append((text, label))
-        return cls(name, _in_columns(train), _in_columns(test), source=str(place), cut=cut)
+            parts.setdefault(part, []).append((text, label))
+        train = _in_columns(parts[TRAIN])
+        return cls(name, train, _in_columns(parts[TEST]), source=str(place), cut=cut)
 
 
-def _held_out(text: str) -> bool:
-    digest = hashlib.sha256(text.strip().lower().encode("utf-8", "replace")).digest()
-    return int.from_bytes(digest[:8], "big") % _PARTS == 0
+def _held_out(texts: Sequence[str]) -> set[str]:
+    """A fifth of the texts, by their hashes; of a few one at least."""
+    parts = {}
+    for text in texts:
+        digest = hashlib.sha256(text.strip().lower().encode("utf-8", "replace")).digest()
+        parts[text] = int.from_bytes(digest[:8], "big") % _PARTS
+    # the first part, which may be empty where there are few
+    least = min(parts.values(), default=0)
+    return {text for text, part in parts.items() if part == least}
 
 
 def _in_columns(rows: list[tuple[str, str]]) -> LabelledTexts:

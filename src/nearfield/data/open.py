@@ -75,7 +75,8 @@ def open_labelled(source: object, options: DataOptions | None = None) -> Labelle
     if labelled is None:
         labels = ", ".join(NAMES["label"][:_SHOWN])
         raise InputError(
-            f"holds no texts with labels; wanted a column `text` and one of {labels}",
+            f"holds no texts with labels; wanted a column `text` and one of {labels}, or images "
+            "that lie in folders called as their labels, two at least",
             path=found.place,
         )
     return labelled

@@ -17,11 +17,13 @@ Place = str | Path
 MISSING = frozenset({"nan", "none", "null", "n/a", "#n/a", "<na>", "nat", "undefined"})
 SPLIT_NAMES: Final = {
     "train": "train",
+    "training": "train",
     "dev": "dev",
     "val": "dev",
     "valid": "dev",
     "validation": "dev",
     "test": "test",
+    "testing": "test",
 }
 """Names of files and rows that are splits, and the splits that they are."""
 YES_NO: Final = {"1": 1, "yes": 1, "true": 1, "0": 0, "no": 0, "false": 0}
@@ -89,6 +91,16 @@ class Record:
             raise self.error(
                 f"{column!r} is {found!r}, as a missing value is printed; leave the cell empty"
             )
+        return found
+
+    def name(self, column: str) -> str:
+        """The class in `column`, of a flag "true" or "false". Raises InputError where it is empty,
+        which would be a class of its own.
+        """
+        value = self.values.get(column)
+        found = str(value).lower() if isinstance(value, bool) else self.text(column)
+        if not found.strip():
+            raise self.error(f"{column!r} is empty; wanted the label of the text, or no such row")
         return found
 
     def split(self, column: str | None) -> str:

@@ -138,6 +138,15 @@ def stream_standard_input(file: IO[bytes], *, field: str | None = None) -> Strea
     return Stream(str(STANDARD_INPUT), rows, lambda: None, repeatable=False)
 
 
+def whole(rows: Iterable[Row]) -> Iterator[Row]:
+    """Those that are not blank. Raises InputError for one that cannot be read."""
+    for row in rows:
+        if row.fault:
+            raise InputError(row.fault)
+        if row.text.strip():
+            yield row
+
+
 def _row_of(field: str) -> Callable[[Record], Row]:
     """What makes a row of a record: its `field`, and its id where it has one."""
 

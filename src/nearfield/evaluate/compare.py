@@ -100,7 +100,7 @@ def _compared(
         prices={each.name: each.price for each in best_first if each.price is not None},
     )
     unjudged = [task.holes(each, main) for each in best_first[:MOST]]
-    holes = tuple(each for each in unjudged if each is not None)
+    holes = tuple(filter(None, unjudged))
     decision = replace(decide(compared), slices=slices(rows, task.traits()), holes=holes)
     return replace(compared, decision=decision)
 

@@ -32,7 +32,7 @@ def decide(
     below 5 % after the correction of `tell_apart`. Cheaper means a lower price per million tokens,
     then fewer bytes per document, then fewer milliseconds per query. A row whose bytes or
     milliseconds are not known fits no limit of them. Each other row is tested for not being worse
-    than the best by more than the `margin`, `MARGIN` where None is given (`noninferiority`, Holm
+    than the best by more than the `margin`, `MARGIN` where None is given (`behind_by`, Holm
     over them); that a row is not told apart from the best recommends nothing, as few queries tell
     nothing apart. Raises InputError for a comparison without rows, for one without spreads, and as
     `check_limits` and `check_margin` do.

@@ -74,14 +74,15 @@ def row_names(models: Sequence[Any]) -> dict[str, Any]:
 def fitting(options: Options, encoder: Encoder[Any], encoders: Encoders) -> Options:
     """Of what is asked of all the encoders, what fits the kind of one of them.
 
-    Another similarity is for embeddings with one vector per text. Where no encoder makes those,
-    everything is kept, so that what has no meaning is an error.
+    Another similarity is for embeddings with one vector per text. Where no encoder makes those, it
+    is kept, and so are storage types of which none fits, so that what has no meaning is an error.
     """
-    kinds = [EMBEDDINGS[each.contract.kind] for each in encoders.values()]
     own = EMBEDDINGS[encoder.contract.kind]
-    if own.one_vector or not any(kind.one_vector for kind in kinds):
+    if own.one_vector:
         return options
     kept = tuple(storage for storage in options.storages if storage in own.storages)
+    if not any(EMBEDDINGS[each.contract.kind].one_vector for each in encoders.values()):
+        return replace(options, storages=kept or options.storages)
     # float32 is a storage type of every kind
     return replace(options, storages=kept or ("float32",), similarity=None)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from nearfield.data.collection import ALL, Collection, Split
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
@@ -16,12 +18,12 @@ log = logging.getLogger(__name__)
 
 
 def judged_split(
-    collection: Collection, name: str | None, on: str, *, models: Sequence[str] = ()
+    collection: Collection, name: str | None, on: str, *, models: Sequence[Any] = ()
 ) -> Split:
     """The split called `name` of the collection opened from `on`; test where none is named, and
     all queries where the collection was never split.
 
-    Where no name is given, the collection has one split, and some of the `models` (specs) were
+    Where no name is given, the collection has one split, and some of the `models`, by specs, were
     trained on a part of it, the rest of it is asked. Raises InputError where there is no such
     split, saying how to make one.
     """
@@ -44,7 +46,7 @@ def judged_split(
     return collection.split(name)
 
 
-def _unseen(collection: Collection, models: Sequence[str]) -> Split | None:
+def _unseen(collection: Collection, models: Sequence[Any]) -> Split | None:
     """The queries that no model was trained on or chosen with; None where that is all of them.
 
     Raises InputError where none are left.
@@ -52,7 +54,9 @@ def _unseen(collection: Collection, models: Sequence[str]) -> Split | None:
     whole = collection.split(collection.splits[0])
     known = UNKNOWN
     for model in models:
-        known |= TrainedOn.read(ModelSpec.parse(model).name)
+        # an open one is asked by who measures it
+        if isinstance(model, str | Path):
+            known |= TrainedOn.read(ModelSpec.parse(model).name)
     # by the hashes that a tuned model's folder holds; dev, which chose its weights, counts as well
     seen = known.seen(whole.query_texts) | known.chosen_with(whole.query_texts)
     if not seen.any():

@@ -32,7 +32,7 @@ class LabelledTask(EncodedTask):
         self.notes = tuple(_doubts(data))
         self.prepare()
         self.documents = len(self.texts)
-        self.item_ids = tuple(map(str, range(len(self.texts))))
+        self.number(self.texts)
         self.queries = self.texts.texts
 
     def prepare(self) -> None:
@@ -57,15 +57,27 @@ class LabelledTask(EncodedTask):
 
 def _doubts(data: Labelled) -> Iterator[str]:
     """What of the labels may be a mistake that lowers every system's figures."""
-    spellings: dict[str, set[str]] = {}
-    for label in (*data.train.labels, *data.test.labels):
-        spellings.setdefault(" ".join(label.casefold().split()), set()).add(label)
-    alike = [sorted(labels) for labels in spellings.values() if len(labels) > 1]
+    labels = (*data.train.labels, *data.test.labels)
+    several = _several((*data.train.texts, *data.test.texts), labels)
+    if several:
+        yield (
+            f"{plural(len(several), 'text')} with several labels, such as {several[0]}: no system "
+            "can get all of them right"
+        )
+    alike = _several([" ".join(label.casefold().split()) for label in labels], labels)
     if alike:
         yield (
-            f"{plural(len(alike), 'label')} written in several ways, such as "
-            f"{', '.join(map(repr, alike[0]))}: each spelling counts as its own label"
+            f"{plural(len(alike), 'label')} written in several ways, such as {alike[0]}: each "
+            "spelling counts as its own label"
         )
+
+
+def _several(keys: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """The labels, in words, of each key that has several."""
+    found: dict[str, set[str]] = {}
+    for key, label in zip(keys, labels, strict=True):
+        found.setdefault(key, set()).add(label)
+    return [", ".join(map(repr, sorted(own))) for own in found.values() if len(own) > 1]
 
 
 def numbered(labels: Sequence[str], names: Sequence[str]) -> Integers:

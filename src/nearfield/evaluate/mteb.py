@@ -6,17 +6,16 @@ nf.compare(["minilm", "e5-small"], from_mteb(mteb.get_task("SciFact")))
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 
-from nearfield.data.collection import Collection
 from nearfield.data.evaluated.summaries import Summaries, Summarised
 from nearfield.data.labelled import Labelled
 from nearfield.data.pairs import Pairs
+from nearfield.data.writer import CollectionWriter, PairsWriter
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, nearest
 from nearfield.evaluate.task import Task
@@ -156,16 +155,11 @@ def _part(data: Any, name: str, task: str, what: str) -> Any:
     return data[name]
 
 
-def _pairs(name: str, rows: Sequence[Mapping[str, Any]]) -> Pairs:
-    return Pairs.from_table(pa.Table.from_pylist(list(rows)), name=name)
-
-
 def _scored(task: Any, data: Any, columns: tuple[str, str, str], split: str) -> Pairs:
-    first, second, scores = (data[split][column] for column in columns)
-    rows = []
-    for a, b, score in zip(first, second, scores, strict=True):
-        rows.append({"query": a, "positive": b, "score": float(score)})
-    return _pairs(task.metadata.name, rows)
+    writer = PairsWriter(task.metadata.name, None)
+    for first, second, score in zip(*(data[split][column] for column in columns), strict=True):
+        writer.pair(first, second, score=float(score))
+    return writer.finish()
 
 
 def _similarity(task: Any, data: Any, split: str) -> Task:
@@ -179,8 +173,10 @@ def _pair_classification(task: Any, data: Any, split: str) -> Task:
 
 def _bitext(task: Any, data: Any, split: str) -> Task:
     table = data[split]
-    rows = zip(table["sentence1"], table["sentence2"], strict=True)
-    return Bitext(_pairs(task.metadata.name, [{"query": a, "positive": b} for a, b in rows]))
+    writer = PairsWriter(task.metadata.name, None)
+    for first, second in zip(table["sentence1"], table["sentence2"], strict=True):
+        writer.pair(first, second)
+    return Bitext(writer.finish())
 
 
 def _labels(task: Any, data: Any, splits: Mapping[str, str]) -> Labelled:
@@ -225,24 +221,21 @@ def _summarisation(task: Any, data: Any, split: str) -> Task:
 
 def _retrieval(task: Any, data: Any, split: str) -> Task:
     part = data[split]
-    documents = [
-        {"id": row["id"], "title": row.get("title") or "", "text": row["text"], "group": ""}
-        for row in part["corpus"]
-    ]
-    queries = [{"id": row["id"], "text": row["text"], "group": ""} for row in part["queries"]]
-    judged = []
+    writer = CollectionWriter(task.metadata.name, None)
+    for row in part["corpus"]:
+        writer.document(row["id"], row["text"], title=row.get("title") or "")
+    for row in part["queries"]:
+        writer.query(row["id"], row["text"])
     for query, grades in part["relevant_docs"].items():
         for document, grade in grades.items():
-            judgement = {"query": query, "document": document, "relevance": grade, "split": split}
-            judged.append(judgement)
-    tables = (pa.Table.from_pylist(rows) for rows in (documents, queries, judged))
-    return Retrieval(Collection(task.metadata.name, *tables).split(split))
+            writer.judgement(query, document, grade, split)
+    return Retrieval(writer.finish().split(split))
 
 
 def _reranking(task: Any, data: Any, split: str) -> Task:
     part = data[split]
     texts = {row["id"]: f"{row.get('title') or ''} {row['text']}".strip() for row in part["corpus"]}
-    rows = []
+    writer = PairsWriter(task.metadata.name, None)
     for query in part["queries"]:
         grades = part["relevant_docs"].get(query["id"], {})
         positives: list[str] = []
@@ -252,8 +245,8 @@ def _reranking(task: Any, data: Any, split: str) -> Task:
             side.append(texts[document])
         # one for each positive: Reranking joins the rows of a query again
         for text in positives:
-            rows.append({"query": query["text"], "positive": text, "negatives": negatives})
-    return Reranking(_pairs(task.metadata.name, rows))
+            writer.pair(query["text"], text, negatives=negatives)
+    return Reranking(writer.finish())
 
 
 _TASKS: Mapping[str, Callable[[Any, Any, str], Task]] = {

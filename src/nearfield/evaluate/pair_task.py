@@ -29,7 +29,7 @@ class PairTask(EncodedTask):
         self.collection = pairs.name
         self.split = "pairs"
         self.documents = len(pairs)
-        self.item_ids = tuple(map(str, range(len(pairs))))
+        self.number(pairs)
         self.where = pairs.called
         self.queries = pairs.queries
         self.parts = (pairs.queries, pairs.positives)
@@ -45,36 +45,16 @@ class PairTask(EncodedTask):
             (self.pairs.queries, self.pairs.positives),
             np.column_stack([alike, alike]),
             lambda first, second: first == second,
-            groups=lambda rows: [""] * len(rows),
             roles=lambda contract: (self.role_of(0, contract), self.role_of(1, contract)),
             random=random,
         )
 
 
-def _cosine(first: Doubles, second: Doubles) -> Doubles:
-    return _dot(unit(first), unit(second))
-
-
-def _dot(first: Doubles, second: Doubles) -> Doubles:
-    products: Doubles = (first * second).sum(1)
-    return products
-
-
-def _euclidean(first: Doubles, second: Doubles) -> Doubles:
-    distances: Doubles = np.linalg.norm(first - second, axis=1)
-    return -distances
-
-
-def _manhattan(first: Doubles, second: Doubles) -> Doubles:
-    distances: Doubles = np.abs(first - second).sum(1)
-    return -distances
-
-
 METRICS: dict[str, Callable[[Doubles, Doubles], Doubles]] = {
-    "cosine": _cosine,
-    "dot": _dot,
-    "euclidean": _euclidean,
-    "manhattan": _manhattan,
+    "cosine": lambda first, second: (unit(first) * unit(second)).sum(1),
+    "dot": lambda first, second: (first * second).sum(1),
+    "euclidean": lambda first, second: -np.linalg.norm(first - second, axis=1),
+    "manhattan": lambda first, second: -np.abs(first - second).sum(1),
 }
 """How alike the two vectors of a pair are, by the name that stands before a measure."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection as Names
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -121,9 +121,14 @@ class Task(ABC):
         cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
     ) -> Task | None:
         """The task on this data, opened from `source`; None for data of another kind."""
-        if isinstance(data, cls.made_of):
+        if cls.fits(data):
             return cls(data)  # type: ignore[call-arg]  # each takes its data
         return None
+
+    @classmethod
+    def fits(cls, data: Any) -> bool:
+        """Whether what was opened is data for it."""
+        return isinstance(data, cls.made_of)
 
     @abstractmethod
     def measure(
@@ -140,6 +145,10 @@ class Task(ABC):
         Raises InputError for a model that was trained on some of the items, unless `allow` holds
         "trained-on".
         """
+
+    def number(self, items: Sized) -> None:
+        """Let the ids of the items be their numbers from 0."""
+        self.item_ids = tuple(map(str, range(len(items))))
 
     def measure_named(self, name: str) -> str:
         """The measure called `name`, as this task writes it. Raises InputError for another one."""

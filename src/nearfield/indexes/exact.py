@@ -41,9 +41,6 @@ class Exact(Index[Dense]):
     def of(cls, documents: Embeddings) -> Exact:
         return cls(cls.fitting(documents))
 
-    def __len__(self) -> int:
-        return len(self.documents)
-
     def search(self, query: Embeddings, k: int, *, where: Mask | None = None) -> Ranking:
         """See Index.search: by the queries' similarity. Raises InputError where a score is NaN or
         infinite.

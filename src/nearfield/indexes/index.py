@@ -24,6 +24,10 @@ class Index(Sized, ABC, Generic[E]):
 
     kind: ClassVar[str]
     takes: type[E]
+    documents: Any
+
+    def __len__(self) -> int:
+        return len(self.documents)
 
     @classmethod
     @abstractmethod
@@ -55,9 +59,10 @@ def allowed(where: Mask | None, documents: int) -> Positions | None:
     """
     if where is None:
         return None
-    if where.shape != (documents,):
+    flags = isinstance(where, np.ndarray) and where.dtype == bool
+    if not flags or where.shape != (documents,):
         raise ContractError(
-            f"`where` has the shape {where.shape}; wanted ({documents},), one entry per document"
+            f"`where` is {where!r}; wanted bool of ({documents},), one entry per document"
         )
     return np.flatnonzero(where)
 

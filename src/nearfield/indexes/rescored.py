@@ -34,9 +34,6 @@ class Rescored(Index[Dense]):
         whole = cls.fitting(documents)
         return cls(Exact.of(whole.quantise("binary")), whole)
 
-    def __len__(self) -> int:
-        return len(self.documents)
-
     def search(self, query: Embeddings, k: int, *, where: Mask | None = None) -> Ranking:
         """See Index.search; the queries are whole."""
         asked = self.fitting(query)

@@ -33,9 +33,6 @@ class Scored(Index[Embeddings]):
     def of(cls, documents: Embeddings) -> Scored:
         return cls(documents)
 
-    def __len__(self) -> int:
-        return len(self.documents)
-
     def search(self, query: Embeddings, k: int, *, where: Mask | None = None) -> Ranking:
         """See Index.search. Raises InputError, naming the document, where a score is NaN."""
         if query.kind != self.documents.kind:

@@ -91,9 +91,6 @@ class Shortlist(Index[Dense]):
 
         return heaps(offer, len(self), queries, count, step=self.step)[0]
 
-    def __len__(self) -> int:
-        return len(self.documents)
-
     @property
     def bytes_per_document(self) -> float:
         """Bytes that the stand-ins take for each document, besides the vectors themselves."""

@@ -152,7 +152,7 @@ def index(
     given texts to prove a conversion on as `proof`. Raises InputError and ContractError for what
     does not fit together.
     """
-    _check(model, plan, vectors)
+    _check(model, plan, vectors, path)
     folder = None
     if vectors is not None:
         folder = VectorFolder.of(vectors, None if model is None else str(model))
@@ -194,8 +194,11 @@ def open_index(path: str | Path, plan: Plan = Plan()) -> Searchable:
     where the folder holds none.
     """
     path = Path(path)
-    made = MadeBy.open(path / "vectors")
+    vectors = path / "vectors"
+    made = MadeBy.open(vectors)
     # an index of words alone keeps no vectors
+    if made is None and vectors.exists():
+        raise InputError("does not say which model made its vectors; call index", path=vectors)
     model = BM25 if made is None else made.source
     return index(model, Collection.open(path / "documents"), path, plan)
 
@@ -230,7 +233,12 @@ def search(
     return found.search_each(query, k)
 
 
-def _check(model: str | Path | Encoder[Any] | None, plan: Plan, vectors: Path | None) -> None:
+def _check(
+    model: str | Path | Encoder[Any] | None,
+    plan: Plan,
+    vectors: Path | None,
+    path: str | Path | None,
+) -> None:
     """Raise InputError for what cannot be searched, before anything is opened."""
     if plan.index != EXACT:
         INDEXES[plan.index]  # raises for an unknown name
@@ -239,6 +247,8 @@ def _check(model: str | Path | Encoder[Any] | None, plan: Plan, vectors: Path | 
             "there is nothing to fuse: a fusion adds bm25 to a model, and the model is "
             "bm25; leave it out"
         )
+    if model == BM25 and path is not None and Path(path, "vectors").exists():
+        raise InputError("holds an index by a model's vectors; give bm25 its own place", path=path)
     if model == BM25 and vectors is not None:
         raise InputError(
             "bm25 reads words and no vectors; leave out the vectors, or name the model "

@@ -28,8 +28,7 @@ class Pearson(Resampled):
         super().__init__(len(self.gold))
 
     def weighted(self, values: Doubles, weights: Doubles) -> Doubles:
-        """The correlation in each resample. Raises InputError for a value that is not finite."""
-        values = finite(values, "similarity")
+        """The correlation in each resample."""
         return _correlation(values[None], self.gold[None], weights)
 
 
@@ -39,8 +38,7 @@ class Spearman(Pearson):
     called: ClassVar[str] = "Spearman's correlation"
 
     def weighted(self, values: Doubles, weights: Doubles) -> Doubles:
-        """The correlation in each resample. Raises InputError for a value that is not finite."""
-        values = finite(values, "similarity")
+        """The correlation in each resample."""
         # a resample repeats some items and lacks others, so that it has ranks of its own
         return _correlation(ranks(values, weights), ranks(self.gold, weights), weights)
 

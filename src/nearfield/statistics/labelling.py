@@ -20,6 +20,7 @@ class Labelling(Resampled):
     times.
     """
 
+    low: ClassVar[float] = 0.0
     biased: ClassVar[bool] = True
 
     def __init__(self, gold: npt.ArrayLike, drawn: npt.ArrayLike) -> None:
@@ -30,12 +31,16 @@ class Labelling(Resampled):
     def weighted(self, values: Doubles, weights: Doubles) -> Doubles:
         """The measure in each resample."""
         found = values.astype(np.int64).reshape(self.drawn.shape)
-        each = []
+        total = np.zeros(len(weights))
+        draws = np.zeros(len(weights))
         for items, labels in zip(self.drawn, found, strict=True):
             # an item that a draw holds twice brings its weight twice
-            each.append(self.agreement(self.gold[items], labels, weights[:, items]))
-        mean: Doubles = np.mean(each, axis=0)
-        return mean
+            own = weights[:, items]
+            # a draw of few items may hold none of a resample's, and says nothing of it then
+            held = own.any(1)
+            total[held] += self.agreement(self.gold[items], labels, own[held])
+            draws += held
+        return total / np.maximum(draws, 1)
 
     @abstractmethod
     def agreement(self, gold: Integers, found: Integers, weights: Doubles) -> Doubles:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy.typing as npt
 from scipy import stats
 
 from nearfield.errors import InputError
@@ -13,26 +12,15 @@ from nearfield.statistics.finite import finite
 LEVEL = 0.025  # one-sided, as in ICH E9, 3.5: what a 95 % interval below the margin says
 
 
-def noninferiority(losses: npt.ArrayLike, margin: float) -> float:
-    """p of the one-sided paired test that a system's mean is behind by `margin` or more, from
-    `losses: (n,)`, the reference minus the system for each query.
-
-    Below `LEVEL` it is shown to be behind by less. Raises InputError for no loss, one that is not
-    finite, and a margin that is not above 0.
-    """
-    values = finite(losses, "loss")
-    if values.size == 0:
-        raise InputError("there are no paired differences; wanted at least one query")
-    sd = values.std(ddof=1) if values.size > 1 else 0.0
-    return behind_by(float(values.mean()), float(sd), values.size, margin)
-
-
 def behind_by(loss: float, sd: float, n: int, margin: float) -> float:
-    """`noninferiority` from the mean and the standard deviation of n queries' losses.
+    """p of the one-sided paired test that a system's mean is behind by `margin` or more, from the
+    mean and the standard deviation of n queries' losses, the reference minus the system.
 
-    p = P(T_(n-1) <= (loss - margin) / (sd / sqrt(n))), Student's test with the null hypothesis at
-    the margin (Wellek 2010, ch. 2; ICH E9); never less than 2^-n, the least of a test by flips of
-    signs, so that fewer than six queries show nothing, however alike their values are.
+    Below `LEVEL` it is shown to be behind by less. p = P(T_(n-1) <= (loss - margin) / (sd /
+    sqrt(n))), Student's test with the null hypothesis at the margin (Wellek 2010, ch. 2; ICH E9);
+    never less than 2^-n, the least of a test by flips of signs, so that fewer than six queries show
+    nothing, however alike their values are. Raises InputError where a number is not finite and as
+    `check_margin` does.
     """
     check_margin(margin)
     finite([loss, sd], "mean or standard deviation")

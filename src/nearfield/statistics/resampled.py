@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from nearfield.statistics.bootstrap import resampled
+from nearfield.statistics.finite import finite
 from nearfield.statistics.statistic import Paired, Statistic
 from nearfield.types.arrays import Doubles
 from nearfield.types.verdict import Estimate
@@ -24,6 +25,8 @@ class Resampled(Statistic):
 
     per_item: ClassVar[bool] = False
     called: ClassVar[str] = "This measure"
+    low: ClassVar[float] = -1.0
+    """The least value there is; the most is 1."""
     biased: ClassVar[bool] = False
     """Whether resamples, which repeat items, tend to another number than the items themselves; they
     are shifted to it.
@@ -45,8 +48,11 @@ class Resampled(Statistic):
         """The number of one row in each resample, (r,), by its items' `weights: (r, items)`."""
 
     def of(self, values: Doubles) -> float:
-        """The number of one row, each item once."""
-        return float(self.weighted(values, np.ones((1, self.items)))[0])
+        """The number of one row, each item once. Raises InputError for a value that is not
+        finite.
+        """
+        checked = finite(values, "similarity")
+        return float(self.weighted(checked, np.ones((1, self.items)))[0])
 
     def side_by_side(
         self, table: Doubles, pairs: list[tuple[int, int]]
@@ -65,7 +71,9 @@ class Resampled(Statistic):
             # repeated texts agree with themselves: V-measure's .545 had [.552, .578] unshifted
             # (docs/log.md, Eight task categories)
             drawn += np.array(observed) - drawn.mean(0)
-        estimates = [_estimate(value, drawn[:, row]) for row, value in enumerate(observed)]
+        # the shift may have taken some past the bounds
+        bounded = drawn.clip(self.low, 1.0)
+        estimates = [_estimate(value, bounded[:, row]) for row, value in enumerate(observed)]
         tests = []
         for a, b in pairs:
             difference = observed[a] - observed[b]

@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.statistics.finite import finite
 from nearfield.statistics.resampled import Resampled
 from nearfield.types.arrays import Doubles
 
@@ -25,7 +24,6 @@ class Separation(Resampled):
 
     def weighted(self, values: Doubles, weights: Doubles) -> Doubles:
         """The measure in each resample, 0 in one without a positive item."""
-        values = finite(values, "similarity")
         order = np.argsort(-values, kind="stable")
         # equal values are on one side of a threshold: only behind their last can it lie
         last = np.flatnonzero(np.r_[np.diff(values[order]) != 0, True])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from nearfield.data.open import open_collection, recognise
+from nearfield.data.open import open_collection, open_labelled, open_pairs, recognise
 from nearfield.data.sources.image_folder import ImageFolder
 from nearfield.data.sources.texts import TextFolder
 from nearfield.errors import InputError
@@ -79,3 +79,39 @@ def test_captions_make_a_folder_one_of_images_whatever_lies_beside(photos: Path)
     assert isinstance(recognise(photos), TextFolder)
     captions(photos, {"file": "cat.png", "caption": "a cat"})
     assert isinstance(recognise(photos), ImageFolder)
+
+
+def test_columns_are_known_whatever_their_case_and_underscores(photos: Path) -> None:
+    captions(photos, {"FileName": "cat.png", "Caption": "a cat", "Foils": ["a dog"]})
+    assert open_collection(photos).queries["text"].to_pylist() == ["a cat"]
+    (row,) = open_pairs(photos).table.to_pylist()
+    assert row["negatives"] == ["a dog"]
+
+
+def test_columns_that_name_no_image_are_said(photos: Path) -> None:
+    captions(photos, {"photo": "cat.png", "caption": "a cat"})
+    with pytest.raises(
+        InputError,
+        match=r"captions\.jsonl:1: has columns photo, caption; wanted the name of an",
+    ):
+        open_collection(photos)
+
+
+def test_captions_that_were_printed_as_a_list_are_several(photos: Path) -> None:
+    text = "file,captions,foils\ncat.png,\"['a cat', 'a red cat']\",\"['a dog']\"\n"
+    (photos / "captions.csv").write_text(text, encoding="utf-8")
+    assert open_collection(photos).queries["text"].to_pylist() == ["a cat", "a red cat"]
+    first, _ = open_pairs(photos).table.to_pylist()
+    assert (first["query"][:10], first["positive"]) == ("data:image", "a cat")
+    assert first["negatives"] == ["a dog"]
+
+
+def test_folders_of_splits_are_known_by_their_usual_names(tmp_path: Path) -> None:
+    for at, place in enumerate(["Training/cat", "validation/cat", "testing/dog", "training/dog"]):
+        path = tmp_path / "photos" / place / f"{at}.png"
+        path.parent.mkdir(parents=True)
+        Image.new("RGB", (4, 3 + at), "red").save(path)
+    found = open_labelled(tmp_path / "photos")
+    assert (sorted(found.train.labels), found.test.labels) == (["cat", "dog"], ("dog",))
+    with pytest.raises(InputError, match="or images that lie in folders called as their labels"):
+        open_labelled(tmp_path / "photos" / "testing")

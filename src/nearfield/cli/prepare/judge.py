@@ -114,7 +114,7 @@ def judge(
         else:
             _ask(assessor, with_, price)
     if save is not None:
-        _save(judgements, on, judge, save)
+        _save(judgements, on, queries, judge, save)
     _show(judgements, as_json=json)
 
 
@@ -153,12 +153,13 @@ def _serve(assessor: Assessor, port: int, *, show: bool) -> None:
     uvicorn.Server(config).run([listening])
 
 
-def _save(judgements: Judgements, on: str, judge: str, folder: Path) -> None:
+def _save(judgements: Judgements, on: str, queries: Path | None, judge: str, folder: Path) -> None:
     from nearfield.data.open import open_collection
+    from nearfield.evaluate.judging.pool import with_queries
     from nearfield.store.atomic import check_replaceable
 
     check_replaceable(folder, marker="collection.json", what="a collection")
-    judgements.applied(open_collection(on), judge).save(folder)
+    judgements.applied(with_queries(open_collection(on), queries), judge).save(folder)
     err.print(f"written: {folder}", highlight=False)
 
 
@@ -170,6 +171,8 @@ def _show(judgements: Judgements, *, as_json: bool) -> None:
     if as_json:
         emit_json({"judges": counts, "agreement": found})
         return
+    if not counts:
+        out.say(f"{judgements.path}: no judgements")
     for name, count in counts.items():
         out.say(f"{name}: {plural(count, 'judgement')}")
     for each in found:

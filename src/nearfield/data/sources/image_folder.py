@@ -9,8 +9,11 @@ from pathlib import Path
 
 from nearfield.data.cache import files_key
 from nearfield.data.collection import ALL, Collection
+from nearfield.data.columns import shortened
 from nearfield.data.labelled import Labelled
 from nearfield.data.pairs import Pairs
+from nearfield.data.printed_list import printed_list
+from nearfield.data.readers.column_names import by_plain_name, first_called, plain
 from nearfield.data.readers.image import SUFFIXES, image_url
 from nearfield.data.readers.rows import Rows
 from nearfield.data.record import SPLIT_NAMES, Record
@@ -64,9 +67,9 @@ class ImageFolder(Source):
             raise InputError("has no captions, and so no pairs", path=self.folder)
         writer = PairsWriter(self.name, None, source=str(self.folder))
         for row in self._captions:
-            image = image_url(self.folder / self._named(row, row.text(_first(row, FILES))))
-            foils = row.texts("foils")
-            for caption in row.texts(_first(row, CAPTIONS)):
+            image = image_url(self.folder / self._named(row, _file(row)))
+            foils = _texts(row, "foils")
+            for caption in _texts(row, *CAPTIONS):
                 writer.pair(image, caption, negatives=foils)
         return writer.finish()
 
@@ -81,8 +84,7 @@ class ImageFolder(Source):
             return None
         rows = []
         for path, place in places.items():
-            outermost = place.parts[0].lower()
-            split = outermost if outermost in SPLIT_NAMES else ""
+            split = SPLIT_NAMES.get(place.parts[0].lower(), "")
             rows.append((image_url(path), place.name, split))
         found = Labelled.of(rows, name=self.name, place=self.place)
         return replace(found, templates=self._templates())
@@ -132,10 +134,10 @@ class ImageFolder(Source):
         queries: set[str] = set()
         for row in self._captions:
             # of the documents both texts and images may be named
-            key = row.text(_first(row, FILES))
+            key = _file(row)
             if key not in texts:
                 key = self._named(row, key)
-            for caption in row.texts(_first(row, CAPTIONS)):
+            for caption in _texts(row, *CAPTIONS):
                 query = made_id(caption)
                 if query not in queries:
                     queries.add(query)
@@ -165,9 +167,28 @@ def _beside(folder: Path, stems: Iterable[str]) -> Rows | None:
     return None
 
 
-def _first(row: Record, names: tuple[str, ...]) -> str:
-    """The first of the columns `names` that a row has; the first of all where it has none."""
-    return next((name for name in names if name in row.values), names[0])
+def _texts(row: Record, *names: str) -> list[str]:
+    """The texts in the first of the columns `names`, whatever their case and underscores, that a
+    row has, also of a list that was printed into its cell; none where it has none.
+    """
+    column = first_called(by_plain_name(list(row.values)), map(plain, names))
+    if column is None:
+        return []
+    value = row.values[column]
+    printed = printed_list(value) if isinstance(value, str) else None
+    if printed is None:
+        return row.texts(column)
+    return [row.checked(text, column) for text in printed]
+
+
+def _file(row: Record) -> str:
+    """What a row names. Raises InputError where that is nothing."""
+    for name in _texts(row, *FILES):
+        return name
+    raise row.error(
+        f"has columns {shortened(row.values)}; wanted the name of an image in one of "
+        f"{', '.join(FILES)}"
+    )
 
 
 def image_files(folder: Path) -> Iterator[Path]:

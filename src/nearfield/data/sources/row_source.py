@@ -87,7 +87,7 @@ class RowSource(Source):
                 return None
             for record in table:
                 split = record.split(columns.split) or table.split
-                rows.append((record.text(columns.text), record.text(label), split))
+                rows.append((record.text(columns.text), record.name(label), split))
         return Labelled.of(rows, name=self.name, place=self.place)
 
     def pairs(self) -> Pairs:

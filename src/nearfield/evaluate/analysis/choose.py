@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection as Names
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from nearfield.data.collection import Split
-from nearfield.data.open import open_collection
 from nearfield.encoders.remembering import Remembering
 from nearfield.errors import InputError
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.decide import NONE, check_limits, choice_of, decide, fits
 from nearfield.evaluate.encoders import LEXICAL, open_encoders
-from nearfield.evaluate.judged_split import judged_split
+from nearfield.evaluate.open_task import open_task
 from nearfield.evaluate.systems import bm25_system
 from nearfield.evaluate.task import Options
+from nearfield.evaluate.tasks.retrieval import Retrieval
 from nearfield.types.chosen import Chosen, Round
 from nearfield.types.comparison import Comparison, Row
 from nearfield.types.evaluation.decision import Limits
@@ -64,7 +63,9 @@ def choose(
     and `check_limits` do.
     """
     check_limits(limits)
-    split = _split(models, data, options)
+    task = open_task(data, Retrieval.name, options=options, models=models)
+    assert isinstance(task, Retrieval), "the task called so"
+    split = task.asked
     lexical = [model for model in models if model in LEXICAL]
     named = [model for model in models if model not in lexical]
     if len(models) < 2:
@@ -90,15 +91,6 @@ def choose(
         alive = {name: alive[name] for name in kept}
     table = replace(table, decision=decide(table, limits))
     return _chosen(table, rounds, everyone, split)
-
-
-def _split(models: Sequence[Any], data: object, options: Options) -> Split:
-    if isinstance(data, Split):
-        return data
-    collection = replace(open_collection(data), keep_own=options.keep_own)
-    specs = [str(model) for model in models if isinstance(model, str | Path)]
-    where = str(data) if isinstance(data, str | Path) else collection.name
-    return judged_split(collection, options.split, where, models=specs)
 
 
 def _documents(split: Split) -> int:
@@ -138,9 +130,7 @@ def sampled(
     chosen: dict[int, None] = {}
     queries: list[int] = []
     for row in order:
-        grades = split.relevance[split.query_ids[row]]
-        relevant = [document for document, grade in grades.items() if grade > 0]
-        places = split.collection.document_positions(relevant)
+        places = split.collection.document_positions(split.relevant[row])
         if len(queries) >= LEAST and len(chosen) + len(places) > size / 2:
             break
         queries.append(row)

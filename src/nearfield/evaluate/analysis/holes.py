@@ -14,10 +14,11 @@ from nearfield.types.ranking import Ranking
 def holes(
     row: str, ranking: Ranking, relevance: Mapping[str, Mapping[str, int]], measure: str
 ) -> Holes:
-    """The share of each query's results within the cutoff of `measure` that `relevance` does not
-    judge, and the mean if they were relevant, of grade 1, or not. A query without results has none.
+    """The share of each query's results within the cutoff of `measure`, of all where it has none,
+    that `relevance` does not judge, and the mean if they were relevant, of grade 1, or not. A query
+    without results has none.
     """
-    depth = cutoff(measure)
+    depth = cutoff(measure) if "@" in measure else ranking.documents.shape[1]
     filled = {}
     unjudged = 0
     found = 0

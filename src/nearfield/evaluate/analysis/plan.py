@@ -17,7 +17,7 @@ from nearfield.encoders.remote.known import contract_of, price_of
 from nearfield.encoders.spec import ModelSpec
 from nearfield.errors import InputError
 from nearfield.evaluate.encode_pass import TIMED, speed_of
-from nearfield.evaluate.encoders import row_names
+from nearfield.evaluate.encoders import LEXICAL, row_names
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.evaluation.plan import Load, Planned
@@ -52,6 +52,8 @@ def plan(
     asked = list(collection.query_texts[:TIMED]) or [text[:100] for text in sample[:TIMED]]
     found = []
     for name, model in row_names(models).items():
+        if model in LEXICAL:
+            raise InputError(f"{model} makes no vectors, of which a plan is; leave it out")
         address = Address.parse(ModelSpec.parse(model).name)
         if address is not None:
             found.append(_behind_api(model, address, sample, asked, want))
@@ -87,7 +89,10 @@ def _here(model: str, sample: Sequence[str], asked: Sequence[str], want: Load) -
 def _behind_api(
     model: str, address: Address, sample: Sequence[str], asked: Sequence[str], want: Load
 ) -> Planned:
-    contract = contract_of(ModelSpec.parse(model), address.card)
+    spec = ModelSpec.parse(model)
+    if address.card is None and spec.dim is None:
+        raise InputError(f"{model}: its dimensions are not known; say them, as {model}@dim=1024")
+    contract = contract_of(spec, address.card)
     # its numbers do not matter: each storage type is asked how large it is
     one = Dense.under(contract, np.zeros((1, contract.dim), np.float32))
     of_documents = want.documents * _mean_tokens(sample)

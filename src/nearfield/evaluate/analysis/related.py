@@ -9,7 +9,7 @@ import numpy as np
 
 from nearfield.types.arrays import Integers, Positions
 from nearfield.types.contract import Contract
-from nearfield.types.role import Role
+from nearfield.types.role import DOCUMENT, QUERY, Role
 
 DOCUMENTS, PAIRS = 1_000, 500  # that are looked at, at the most
 
@@ -38,8 +38,8 @@ class Related:
         pairs: Integers,
         belong: Callable[[int, int], bool],
         *,
-        groups: Callable[[Positions], list[str]],
-        roles: Callable[[Contract], tuple[Role, Role]],
+        groups: Callable[[Positions], list[str]] = lambda rows: [""] * len(rows),
+        roles: Callable[[Contract], tuple[Role, Role]] = lambda _: (QUERY, DOCUMENT),
         random: np.random.Generator,
     ) -> Related:
         """Up to 500 of the `pairs` that belong together, each query of these with another's

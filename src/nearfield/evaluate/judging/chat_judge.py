@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from nearfield.encoders.remote.address import Address
 from nearfield.encoders.remote.answer import Got
-from nearfield.encoders.remote.client import Client, Rates, Wanted
-from nearfield.encoders.remote.known import limits_of, price_of
-from nearfield.errors import ModelError
+from nearfield.encoders.remote.chats import Chats, Messages
 from nearfield.evaluate.judging.assessor import Assessor
 from nearfield.types.progress import Progress, silent
 
@@ -26,16 +23,8 @@ _ASKED = (
 )
 
 
-class ChatJudge:
-    """The chat model at `address`, asked for one grade at a time; `price` as `Rates` has it, of a
-    million tokens read and written. Raises ModelError for a vendor without chats.
-    """
-
-    def __init__(self, address: Address, price: tuple[float, float] | None = None) -> None:
-        rates = price_of(address) if price is None else Rates(price[0], None, price[1])
-        self.client = Client(address, price=rates, limits=limits_of(address))
-        if not self.client.vendor.chats:
-            raise ModelError(f"{self.client.name}: {self.client.vendor.title} has no chats here")
+class ChatJudge(Chats):
+    """A chat model that is asked for one grade at a time."""
 
     def judge(self, assessor: Assessor, *, progress: Progress = silent) -> int:
         """Judge what the assessor has not judged yet, and keep each grade as it comes; how many
@@ -50,25 +39,18 @@ class ChatJudge:
 
     def _judge(self, assessor: Assessor, rows: Sequence[int]) -> int:
         chats = [self._chat(assessor, at) for at in rows]
-        vendor = self.client.vendor
-        model = self.client.address.model
-        texts = ["\n".join(message["content"] for message in chat) for chat in chats]
-        tokens = self.client.counter.count(texts)
-
-        def request(part: Sequence[int]) -> tuple[str, dict[str, Any]]:
-            return vendor.chat(model, chats[part[0]], WRITTEN)
+        check = partial(read_grade, highest=assessor.highest)
+        wanted = self.wanted("judge", chats, check, WRITTEN)
 
         def received(got: Got) -> None:
             for place, grade in zip(got.places, got.values, strict=True):
                 assessor.judged(rows[place], grade)
 
-        check = partial(read_grade, highest=assessor.highest)
-        wanted = Wanted("judge", tokens, request, vendor.said, check, written=WRITTEN)
         # each chat in a request of its own
         bad = self.client.gather(wanted, [[place] for place in range(len(rows))], received)
         return len(bad.refused) + len(bad.wrong)
 
-    def _chat(self, assessor: Assessor, at: int) -> list[dict[str, str]]:
+    def _chat(self, assessor: Assessor, at: int) -> Messages:
         item = assessor.items[at]
         asked = f"Query: {item.query_text}\n\nDocument: {item.whole[:LONGEST]}"
         return [

@@ -111,13 +111,12 @@ class Judgements:
         documents = set(collection.document_ids)
         rows = []
         for (query, document), grade in own.items():
-            lost = None
-            if query not in queries:
-                lost = f"query {query!r}"
-            elif document not in documents:
-                lost = f"document {document!r}"
-            if lost is not None:
-                raise InputError(f"{self.path}: judges {lost}, which {collection.name} lacks")
+            for what, key, ids in (("query", query, queries), ("document", document, documents)):
+                if key not in ids:
+                    raise InputError(
+                        f"{self.path}: judges {what} {key!r}, which {collection.name} lacks; where "
+                        "queries came from a file, name it"
+                    )
             row = {"query": query, "document": document, "relevance": grade, "split": SPLIT}
             rows.append(row)
         return replace(collection, judgements=pa.Table.from_pylist(rows, schema=JUDGEMENTS))

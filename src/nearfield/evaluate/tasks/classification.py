@@ -55,6 +55,12 @@ class Classification(LabelledTask):
             self.notes += (
                 f"{plural(len(unseen), 'test label')} without train texts, never predicted: {some}",
             )
+        learned = len(set(train.texts) & set(self.texts.texts))
+        if learned:
+            self.notes += (
+                f"{plural(learned, 'test text')} among the train texts, too: what is learned of "
+                "them by heart counts as understood",
+            )
         drawn = self._drawn(train.labels)
         # a draw then holds places among the texts that are used
         used = np.unique(np.concatenate(drawn))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,10 +41,9 @@ class ImageToText(EncodedTask):
         self.split = split.name
         self.where = f"{self.collection} / {self.split}"
         own: dict[str, list[int]] = {}
-        for row, grades in enumerate(split.relevance.values()):
-            for document, grade in grades.items():
-                if grade > 0:
-                    own.setdefault(document, []).append(row)
+        for row, relevant in enumerate(split.relevant):
+            for document in relevant:
+                own.setdefault(document, []).append(row)
         # a judged document may not be in the collection
         keys = list(own)
         places = collection.document_positions(keys)
@@ -62,8 +60,7 @@ class ImageToText(EncodedTask):
     ) -> ImageToText | None:
         """On a collection's judged split, or on a split itself."""
         if isinstance(data, Collection):
-            named = [str(model) for model in models if isinstance(model, str | Path)]
-            data = judged_split(data, options.split, source or data.name, models=named)
+            data = judged_split(data, options.split, source or data.name, models=models)
         return cls(data) if isinstance(data, Split) else None
 
     def role_of(self, part: int, contract: Contract) -> Role:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nearfield.data.evaluated.instructed import Instructed, open_instructed
 from nearfield.errors import InputError
-from nearfield.evaluate.task import Options, Task
+from nearfield.evaluate.task import Task
 from nearfield.evaluate.tasks.reranking import Reranking
 from nearfield.statistics.statistic import Mean
 from nearfield.types.arrays import Doubles
@@ -64,14 +64,12 @@ class InstructionFollowing(Reranking):
             texts = list(asked[after])
             places = [texts.index(text) for text in lost]
             self.changes.append((place[before], place[after], places))
-        self.item_ids = tuple(map(str, range(len(changes))))
+        self.number(changes)
 
     @classmethod
-    def of(
-        cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
-    ) -> InstructionFollowing | None:
-        """On opened rows with instructions."""
-        return cls(data) if isinstance(data, Instructed) else None
+    def fits(cls, data: Any) -> bool:
+        """Opened rows with instructions."""
+        return isinstance(data, Instructed)
 
     def measured(self, scores: Sequence[Any], measures: Sequence[str]) -> Mapping[str, Doubles]:
         """p-MRR of each changed query."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from nearfield.data.pairs import Pairs
 from nearfield.evaluate.pair_task import GoldPairs
-from nearfield.evaluate.task import Options
 from nearfield.statistics.separation import AveragePrecision, BestAccuracy, BestF1
 from nearfield.types.arrays import Doubles
 
@@ -37,14 +35,10 @@ class PairClassification(GoldPairs):
             )
 
     @classmethod
-    def of(
-        cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
-    ) -> PairClassification | None:
-        """On pairs with scores of two values."""
-        if not isinstance(data, Pairs) or not data.scored:
-            return None
-        values = np.unique(data.table["score"].to_numpy())
-        return cls(data) if len(values) == 2 else None
+    def fits(cls, data: Any) -> bool:
+        """Pairs with scores of two values."""
+        scored = super().fits(data) and data.scored
+        return scored and len(np.unique(data.table["score"].to_numpy())) == 2
 
     def targets(self) -> Doubles:
         """1 where a pair belongs together, else 0."""

@@ -21,6 +21,7 @@ from nearfield.evaluate.encoded_task import EncodedTask
 from nearfield.evaluate.encoders import LEXICAL
 from nearfield.evaluate.measures import cutoff, measure_name, score_ranking
 from nearfield.evaluate.task import Measured, Options
+from nearfield.evaluate.tasks.pair_classification import PairClassification
 from nearfield.formats.reranker_folder import is_reranker
 from nearfield.runtimes.options import OpenOptions
 from nearfield.similarity.embeddings import Embeddings
@@ -64,22 +65,16 @@ class Reranking(EncodedTask):
             self.candidates.append((rows, np.array([*own.values()])))
         self.document_ids = tuple(map(str, range(len(documents))))
         self.documents = len(documents)
-        self.item_ids = tuple(map(str, range(len(found))))
+        self.number(found)
         self.texts = documents
         self.parts = (self.queries, documents)
 
     @classmethod
-    def of(
-        cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
-    ) -> Reranking | None:
-        """On opened pairs, some of which have negatives, or a score of two values."""
-        if not isinstance(data, Pairs):
-            return None
-        if data.scored:
-            judged = len(np.unique(data.table["score"].to_numpy())) == 2
-        else:
-            judged = any(data.table["negatives"].to_pylist())
-        return cls(data) if judged else None
+    def fits(cls, data: Any) -> bool:
+        """Pairs of which some have negatives, or a score of two values."""
+        if isinstance(data, Pairs) and not data.scored:
+            return any(data.table["negatives"].to_pylist())
+        return PairClassification.fits(data)
 
     def role_of(self, part: int, contract: Contract) -> Role:
         """Queries and documents, as in a search."""
@@ -128,8 +123,6 @@ class Reranking(EncodedTask):
             (self.queries, self.texts),
             np.array(pairs, np.int64).reshape(-1, 2),
             lambda query, document: (query, document) in known,
-            groups=lambda rows: [""] * len(rows),
-            roles=lambda _: (QUERY, DOCUMENT),
             random=random,
         )
 

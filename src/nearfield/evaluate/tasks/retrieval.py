@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection as Names
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,8 @@ class Retrieval(Task):
             return cls(data)
         if not isinstance(data, Collection):
             return None
-        named = [str(model) for model in models if isinstance(model, str | Path)]
         data = replace(data, keep_own=options.keep_own)
-        split = judged_split(data, options.split, source or data.name, models=named)
+        split = judged_split(data, options.split, source or data.name, models=models)
         if options.run_folder is not None:
             ids = list(data.document_ids)
             for grades in split.relevance.values():
@@ -116,8 +116,7 @@ class Retrieval(Task):
         found = super().traits()
         texts = split.collection.document_texts
         shared = []
-        for query, grades in zip(split.query_texts, split.relevance.values(), strict=True):
-            relevant = [document for document, grade in grades.items() if grade > 0]
+        for query, relevant in zip(split.query_texts, split.relevant, strict=True):
             places = split.collection.document_positions(relevant)
             shared.append(overlap(query, [texts[int(at)] for at in places if at >= 0]))
         found["shared words"] = shared
@@ -140,8 +139,7 @@ class Retrieval(Task):
         documents = split.collection
         asked = []
         relevant = []
-        for at, grades in enumerate(split.relevance.values()):
-            own = [document for document, grade in grades.items() if grade > 0]
+        for at, own in enumerate(split.relevant):
             asked += [at] * len(own)
             relevant += own
         places = documents.document_positions(relevant)
@@ -160,7 +158,6 @@ class Retrieval(Task):
             pairs,
             lambda query, document: (query, document) in known,
             groups=groups,
-            roles=lambda _: (QUERY, DOCUMENT),
             random=random,
         )
 
@@ -270,29 +267,26 @@ def _judge(options: Options) -> PairScorer | None:
     return load_reranker(options.rerank, OpenOptions(trust_remote_code=options.trust_remote_code))
 
 
-def _own_documents(split: Split) -> list[str]:
+def _own_documents(split: Split) -> Iterator[str]:
     """A line where queries have the id of a document: is it left out of their own rankings?"""
     count = int((split.own_documents >= 0).sum())
-    if not count:
-        return []
-    of = f"{count:,} of {len(split.query_ids):,} queries have the id of a document"
-    if split.collection.keep_own:
-        return [
-            f"{of}, which is not left out of their rankings: each may find itself, and the figures "
-            "are not comparable with BEIR's"
-        ]
-    return [f"{of}, which is left out of their rankings, as BEIR does"]
+    if count:
+        told = "which is left out of their rankings, as BEIR does"
+        if split.collection.keep_own:
+            told = (
+                "which is not left out of their rankings: each may find itself, and the figures "
+                "are not comparable with BEIR's"
+            )
+        of = f"{count:,} of {len(split.query_ids):,} queries have the id of a document"
+        yield f"{of}, {told}"
 
 
-def _lost_judgements(split: Split) -> list[str]:
+def _lost_judgements(split: Split) -> Iterator[str]:
     """A line where the collection lacks relevant documents, which no system can find."""
-    judged = []
-    for grades in split.relevance.values():
-        judged += [document for document, grade in grades.items() if grade > 0]
+    judged = list(chain.from_iterable(split.relevant))
     lost = int((np.asarray(split.collection.document_positions(judged)) < 0).sum())
-    if not lost:
-        return []
-    return [
-        f"{lost:,} of {len(judged):,} judgements of a relevant document are of one that is not in "
-        "the collection, which no system can find; see nearfield data check"
-    ]
+    if lost:
+        yield (
+            f"{lost:,} of {len(judged):,} judgements of a relevant document are of one that is not "
+            "in the collection, which no system can find; see nearfield data check"
+        )

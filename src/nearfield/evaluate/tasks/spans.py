@@ -55,7 +55,7 @@ class Spans(Task):
         self.where = data.source or data.name
         self.documents = len(data.documents)
         self.queries = list(data.queries)
-        self.item_ids = tuple(map(str, range(len(self.queries))))
+        self.number(self.queries)
 
     def measure_named(self, name: str) -> str:
         """Recall or precision at any k."""

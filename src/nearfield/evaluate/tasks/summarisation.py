@@ -46,7 +46,7 @@ class Summarisation(EncodedTask):
         human = [summary for text in self.texts for summary in text.human]
         machine = [summary for text in self.texts for summary in text.machine]
         self.documents = len(machine)
-        self.item_ids = tuple(map(str, range(len(self.texts))))
+        self.number(self.texts)
         self.queries = human
         self.parts = (human, machine)
 

@@ -27,7 +27,7 @@ class WordTask(Task):
         self.collection = Path(source).stem or self.name
         self.split = "test"
         self.documents = len(data.words)
-        self.item_ids = tuple(map(str, range(len(data.words))))
+        self.number(data.words)
         self.where = source or self.collection
 
     @classmethod

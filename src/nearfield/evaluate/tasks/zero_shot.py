@@ -30,7 +30,7 @@ class ZeroShot(LabelledTask):
     def prepare(self) -> None:
         """Write out the labels."""
         names = sorted(set(self.data.train.labels) | set(self.data.test.labels))
-        if all(name.isdecimal() for name in names):
+        if all(name.lstrip("-").isdecimal() for name in names):
             raise InputError(
                 f"{self.where}: the labels are numbers, as {names[0]!r}; zero-shot compares texts "
                 "with the names of labels, which a column label_text may hold"

@@ -13,9 +13,8 @@ from typing import Any, ClassVar, Self
 
 from nearfield.encoders.remote.address import Address
 from nearfield.encoders.remote.answer import Got
-from nearfield.encoders.remote.client import Client, Rates, Wanted
-from nearfield.encoders.remote.known import limits_of, price_of
-from nearfield.errors import ModelError
+from nearfield.encoders.remote.chats import Chats
+from nearfield.encoders.remote.client import Wanted
 from nearfield.train.synthesis.prompts import VERSION, for_all, style_of
 from nearfield.train.synthesis.writer import Document, Keep, Means, Order, Queries, Writer
 from nearfield.types.forecast import Forecast
@@ -39,11 +38,9 @@ class Chat(Writer):
     block: ClassVar[int] = 32  # within which what is spent is held against the budget
 
     def __init__(self, address: Address, order: Order, price: tuple[float, float] | None) -> None:
-        rates = price_of(address) if price is None else Rates(price[0], None, price[1])
-        self.client = Client(address, price=rates, limits=limits_of(address))
+        self.chats = Chats(address, price)
+        self.client = self.chats.client
         self.order = order
-        if not self.client.vendor.chats:
-            raise ModelError(f"{self.client.name}: {self.client.vendor.title} has no chats here")
         facts = {"files": address.files, "order": asdict(order), "version": VERSION}
         super().__init__(self.client.name, facts)
 
@@ -88,19 +85,9 @@ class Chat(Writer):
         return QUERY_TOKENS * self.order.per_document + MORE_TOKENS
 
     def _wanted(self, documents: Sequence[Document]) -> Wanted:
-        vendor = self.client.vendor
-        model = self.client.address.model
         chats = [for_all(document, self.order) for document in documents]
-        texts = []
-        for chat in chats:
-            texts.append("\n".join(message["content"] for message in chat))
-        tokens = self.client.counter.count(texts)
-
-        def request(part: Sequence[int]) -> tuple[str, dict[str, Any]]:
-            return vendor.chat(model, chats[part[0]], self._most)
-
         check = partial(read_queries, order=self.order)
-        return Wanted("synthesise", tokens, request, vendor.said, check, written=self._most)
+        return self.chats.wanted("synthesise", chats, check, self._most)
 
 
 def read_queries(content: Any, *, order: Order) -> tuple[Queries, str]:

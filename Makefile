@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 INPUTS := pyproject.toml constraints.txt hatch_build.py $(wildcard src/nearfield/kernels/*.[ch]) src/nearfield/kernels/compile.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# pip would compile some 30,000 files one after the other; not all of them are for this Python, and what others warn of is theirs
+COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 .venv/lib || true
 
 .PHONY: demo test lint check docs format bench bench-environments clean
 
@@ -50,11 +52,13 @@ $(BIN)/python:
 
 # torch is named with its exact version in the same command: an unpinned one may bring gigabytes of GPU libraries.
 .venv/demo.stamp: $(INPUTS) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0 -e '.[report]'
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt torch==2.13.0 -e '.[report]'
+	$(COMPILE)
 	touch $@
 
 # An oracle of models of images comes without its torchvision, which is built for another torch and would break transformers.
 .venv/test.stamp: $(INPUTS) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0 -e '.[report,dev]'
-	$(BIN)/python -m pip install --quiet --no-deps open_clip_torch==3.3.0
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt torch==2.13.0 -e '.[report,dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps open_clip_torch==3.3.0
+	$(COMPILE)
 	touch $@ .venv/demo.stamp

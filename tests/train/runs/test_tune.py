@@ -249,13 +249,14 @@ def test_one_leak_among_hundreds_is_left_out_and_told(tmp_path: Path, tiny: Path
 
 
 def test_missing_splits_are_cut_and_told(tmp_path: Path, tiny: Path) -> None:
-    tune(str(tiny), tiny_collection(dev=False), to=tmp_path / "dev", recipe=recipe_of(), guards=())
+    recipe = recipe_of(schedule={"epochs": 1, "batch": 8, "evaluations": 1})
+    tune(str(tiny), tiny_collection(dev=False), to=tmp_path / "dev", recipe=recipe, guards=())
     assert "dev was carved out of train" in (tmp_path / "dev" / "data.json").read_text()
     whole = tiny_collection()
     one = dataclasses.replace(
         whole, judgements=whole.judgements.set_column(3, "split", pa.array(["all"] * 120))
     )
-    tune(str(tiny), one, to=tmp_path / "one", recipe=recipe_of(), guards=())
+    tune(str(tiny), one, to=tmp_path / "one", recipe=recipe, guards=())
     assert read_run(tmp_path / "one").about.split_sizes == {"train": 84, "dev": 12, "test": 24}
 
 

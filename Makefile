@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # pip would compile some 30,000 files one after the other; not all of them are for this Python, and what others warn of is theirs
 COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 .venv/lib || true
 
-.PHONY: demo test lint check docs format bench bench-environments clean
+.PHONY: demo test lint check docs sanitised format bench bench-environments clean
 
 demo: .venv/demo.stamp            ## compare and tune the default model on the standard library's own source, and report
 	$(BIN)/nearfield demo
@@ -24,6 +24,10 @@ check: lint                       ## the same, and the tests that hold layers, s
 
 docs: .venv/test.stamp            ## the documentation as a site, in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# 77 says that the compiler has no sanitisers.
+sanitised: .venv/test.stamp       ## the kernels' tests and damaged vector folders, about a minute, under the compiler's sanitisers
+	$(BIN)/python tests/fuzz/sanitised.py --count 100 || [ $$? = 77 ]
 
 format: .venv/test.stamp
 	$(BIN)/ruff check --fix

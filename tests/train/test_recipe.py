@@ -76,6 +76,33 @@ def test_the_toml_that_a_report_shows_gives_the_same_recipe(tmp_path: Path) -> N
         ({"merge": {"ratios": ["a"]}}, r"merge\.ratios\[0\] is 'a'; wanted float"),
         ({"measure": "R@110"}, "measure is R@110; wanted a cutoff of at most 100"),
         ({"measure": "nDGC@10"}, "there is no measure 'nDGC@10'"),
+        ({"seed": -1}, "seed is -1; wanted 0 or more"),
+        ({"seed": 1 << 32}, "seed is 4294967296; wanted 0 or more, and below 2"),
+        ({"negatives": {"sources": []}}, r"negatives.sources is \[\]; wanted some of bm25, model"),
+        (
+            {"objective": {"name": "softmax", "parameters": {"classes": 1e12}}},
+            "objective: parameters.classes is 1000000000000.0; wanted a whole number from 2 to 10,000",
+        ),
+        (
+            {"objective": {"name": "softmax", "parameters": {"classes": 2.5}}},
+            "objective: parameters.classes is 2.5; wanted a whole number from 2 to 10,000",
+        ),
+        (
+            {"data": {"sets": [{"pairs": "x", "prompts": {"qeury": "search: "}}]}},
+            r"data.sets\[0\].prompts is \['qeury'\]; wanted query and document alone",
+        ),
+        (
+            {"data": {"sets": ["x", {"objective": {"name": "infonce", "memory": 9}}]}},
+            r"data.sets\[1\].objective.memory is 9; wanted left out: \[objective\] states it",
+        ),
+        (
+            {"data": {"sets": ["x", {"objective": {"name": "infonce", "layer_weight": 0.5}}]}},
+            r"data.sets\[1\].objective.layer_weight is 0.5; wanted left out",
+        ),
+        (
+            {"data": {"sets": ["x", {"objective": {"name": "infonce", "dims": [8]}}]}},
+            r"data.sets\[1\].objective.dims is \[8\]; wanted left out",
+        ),
     ],
 )
 def test_what_is_refused(facts: dict[str, Any], message: str) -> None:

@@ -45,7 +45,9 @@ def tune(
     ] = 1,
     trials: Annotated[
         int,
-        typer.Option(help="Try so many settings first, on dev alone, and tune with the best."),
+        typer.Option(
+            help="Try so many settings first, on dev alone, and tune with the best.", min=1
+        ),
     ] = 1,
     log_to: LogTo = "",
     device: Device = "auto",
@@ -112,8 +114,9 @@ def _in_words(findings: Sequence[Finding] | None) -> str:
     if not findings:
         return ""
     counts = Counter(finding.severity for finding in findings)
-    worst_first = [severity for severity in ("error", "warning", "note") if counts[severity]]
-    found = ", ".join(plural(counts[severity], severity) for severity in worst_first)
+    found = ", ".join(
+        plural(counts[each], each) for each in ("error", "warning", "note") if counts[each]
+    )
     names = ", ".join(finding.check for finding in findings)
     return f"The doctor found {found}: {names}. The report says more."
 

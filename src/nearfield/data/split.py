@@ -170,7 +170,7 @@ def _assign(
         )
         raise CollectionError(
             f"{name} cannot be split into {', '.join(fractions)}: {message}; "
-            f"wanted at least {len(fractions)}"
+            f"wanted at least {len(fractions)}; --negative '' leaves negatives out, which tie them"
         )
     total = sum(map(len, components))
     small = min(fractions.values()) * total

@@ -32,12 +32,7 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.told: Rows = no_rows  # each row of training
-        begun = not self.path.is_dir() or self.has("environment.json")
-        if not begun and any(map(_foreign, self.path.iterdir())):
-            raise InputError(
-                "holds other files and no run; give a new or an empty folder with --to",
-                path=self.path,
-            )
+        refuse_foreign(self.path)
         missing = [each for each in (self.path, *self.path.parents) if not each.exists()]
         # the outermost of the folders that this makes
         self._made = missing[-1] if missing else None
@@ -174,6 +169,24 @@ class RunFolder:
             if row.get("step", step + 1) <= step:
                 lines.append(json.dumps(row) + "\n")
         write_text(self.path / "training.jsonl", "".join(lines))
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raise InputError for a folder that holds anything else than a run."""
+    begun = not folder.is_dir() or (folder / "environment.json").exists()
+    if not begun and any(map(_foreign, folder.iterdir())):
+        raise InputError(
+            "holds other files and no run; give a new or an empty folder with --to", path=folder
+        )
+
+
+def refuse_within(path: str | Path, *models: str | Path | None) -> None:
+    """Raise InputError for a run folder within that of a model, whose files it would change."""
+    inside = [Path(model).resolve() for model in models if model and Path(model).is_dir()]
+    if any(map(Path(path).resolve().is_relative_to, inside)):
+        raise InputError(
+            "lies within the model's folder; give a run folder elsewhere with --to", path=path
+        )
 
 
 def _foreign(file: Path) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from nearfield.train.images.augment import CHANGES
 from nearfield.train.objectives import GUIDED, OBJECTIVES, TEACHER_LOSSES, named
 from nearfield.train.pretraining import PRETRAINING
 from nearfield.types.contract import Contract
+from nearfield.types.role import DOCUMENT, QUERY
 
 if TYPE_CHECKING:
     from nearfield.train.objectives.objective import Objective
@@ -104,7 +106,9 @@ class Negatives:
 
     per_query: int = not_below(0, 1)
     sources: tuple[str, ...] = checked(
-        ("bm25", "model"), {"bm25", "model", "random"}.issuperset, "some of bm25, model, random"
+        ("bm25", "model"),
+        lambda names: {"bm25", "model", "random"} >= {*names} > set(),
+        "some of bm25, model, random",
     )
     depth: int = 30
     skip: int = 0
@@ -254,7 +258,7 @@ class Recipe:
     model's.
     """
 
-    seed: int = 0
+    seed: int = checked(0, range(1 << 32).__contains__, "0 or more, and below 2^32")
     measure: str = "nDCG@10"
     pool: int = not_below(1, 1500)
     objective: ObjectiveChoice = field(default_factory=ObjectiveChoice)
@@ -300,10 +304,9 @@ class Recipe:
         wanted = f"a number for each of objective.dims, {len(asked.dims)}"
         fits = len(asked.dim_weights) in (0, len(asked.dims))
         need(fits, "objective.dim_weights", asked.dim_weights, wanted)
-        wanted = "false beside lora, in stages and data sets; begin with what models rotate makes"
-        inner: list[Any] = [*self.stages, *self.data.sets]
+        wanted = "false beside lora and in stages; begin with what models rotate makes"
         # vectors are turned once, before all that is trained
-        turned = any(each.objective.rotate for each in inner)
+        turned = any(each.objective.rotate for each in self.stages)
         if asked.rotate and (self.lora.rank or self.stages):
             turned = True
         need(not turned, "objective.rotate", "true", wanted)
@@ -322,15 +325,21 @@ class Recipe:
             wanted = "at most one: a teacher or a guide is asked of one data set"
             need(len(sets) < 2, "data.sets", len(sets), wanted)
         for at, each in enumerate(sets):
+            key = f"data.sets[{at}].prompts"
+            roles = tuple(each.prompts)
+            need({QUERY, DOCUMENT}.issuperset(roles), key, roles, "query and document alone")
             key = f"data.sets[{at}].objective"
             own = each.objective
             if own == ObjectiveChoice():
                 continue
             made = _objective(own, key)
-            # what is learned beside the model is made once, by the recipe's own objective
-            beside = own.learn_temperature
-            if made is not None and (made.needs & GUIDED or made.learns(1, 1)):
-                beside = True
+            # what is done to vectors, or learned beside the model, is the same in every batch
+            wanted = "left out: [objective] states it for all data sets"
+            for name, usual in vars(ObjectiveChoice()).items():
+                got = getattr(own, name)
+                if name not in ("name", "temperature", "parameters", "spread"):
+                    need(got == usual, f"{key}.{name}", got, wanted)
+            beside = made is not None and bool(made.needs & GUIDED or made.learns(1, 1))
             wanted = "one that asks no guide and learns no weights beside the model"
             need(not beside, key, own.name, wanted)
             wanted = "none: a data set alone takes that of the recipe"
@@ -391,7 +400,7 @@ def _objective(asked: ObjectiveChoice, key: str) -> Objective | None:
         return None
     try:
         return named(asked.name, asked.temperature, asked.parameters)
-    except InputError as error:
+    except (InputError, RecipeError) as error:
         raise RecipeError(f"{key}: {error}") from error
 
 
@@ -417,11 +426,11 @@ def refuse_what_the_kind_lacks(recipe: Recipe, contract: Contract) -> None:
     """
     made = EMBEDDINGS[contract.kind]
     asked = recipe.objective
-    for dim in asked.dims:
-        if dim > contract.dim:
-            raise InputError(
-                f"objective.dims has {dim}; {contract.name} has {contract.dim} dimensions"
-            )
+    most = max(asked.dims, default=0)
+    if most > contract.dim:
+        raise InputError(
+            f"objective.dims has {most}; {contract.name} has {contract.dim} dimensions"
+        )
     if asked.name in PRETRAINING:
         raise InputError(
             f"objective.name {asked.name} learns from texts alone: name it in one of [[stages]], "
@@ -444,11 +453,26 @@ def refuse_what_the_kind_lacks(recipe: Recipe, contract: Contract) -> None:
             raise InputError(f"{what}; those of {contract.name} are {contract.kind}; leave it out")
 
 
-def refuse_key(recipe: Recipe, key: str) -> None:
-    """Raise RecipeError where the recipe has the table `key`, for what cannot carry it out."""
-    need(
-        getattr(recipe, key) == getattr(Recipe(), key),
-        key,
-        "set",
-        "none: only a plain tune carries it out",
+def refuse_beyond_texts(recipe: Recipe, contract: Contract) -> None:
+    """Raise RecipeError or InputError where the recipe asks for what cannot be learned from texts
+    alone, or by a model of this kind.
+    """
+    refuse_keys(
+        recipe, "data", "stages", "distil", "objective.guide", "objective.rotate", "lora.per_role"
     )
+    refuse_what_the_kind_lacks(recipe, contract)
+
+
+def refuse_keys(
+    recipe: Recipe, *keys: str, wanted: str = "none: only a plain tune carries it out"
+) -> None:
+    """Raise RecipeError where the recipe states any of the keys, or of those in a table that one
+    names, for what cannot carry it out.
+    """
+    for key in keys:
+        value_of = attrgetter(key)
+        value = value_of(recipe)
+        if is_dataclass(value):
+            refuse_keys(recipe, *(f"{key}.{name}" for name in vars(value)), wanted=wanted)
+        else:
+            need(value == value_of(Recipe()), key, "set", wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nearfield.errors import InputError
 from nearfield.train.engine.group import ALONE, Group
 from nearfield.types.progress import Bars, Rows, no_bars, no_rows
 
@@ -22,6 +23,13 @@ class Setting:
     source: str = ""
     device: str = "auto"
     rows: Rows = no_rows
+
+    def refuse_group(self, what: str) -> None:
+        """Raise InputError for several processes, where `what` is trained by one."""
+        if self.group.size > 1:
+            raise InputError(
+                f"{what} is trained in one process; the setting has a group of {self.group.size}"
+            )
 
     def with_source(self, data: object) -> Setting:
         """The same, which says where the data came from if that is a path or a name."""

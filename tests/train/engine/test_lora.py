@@ -155,6 +155,8 @@ def test_what_cannot_be_asked_for(tiny: Path) -> None:
     with pytest.raises(RecipeError, match=r"lora.alpha is 0"):
         recipe_of(alpha=0)
     model = TextModel.open(tiny)
+    with pytest.raises(ModelError, match=r"no linear layer is called '\(unclosed'"):
+        add_lora(model, recipe_of(rank=2, targets=["(unclosed"]))
     with pytest.raises(ModelError, match="no linear layer is called 'wq'"):
         add_lora(model, recipe_of(targets=["wq"]))
     add_lora(model, recipe_of())

@@ -365,9 +365,15 @@ def test_a_crop_holds_most_of_the_image_and_a_flip_is_its_mirror() -> None:
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [
-        (replace(SHORT, lora=Lora(rank=2, per_role=True)), "lora.per_role is True"),
+        (
+            replace(SHORT, lora=Lora(rank=2, per_role=True)),
+            "lora.per_role is set; wanted none: a model of images and text has none",
+        ),
         (replace(SHORT, negatives=Negatives(per_query=1)), "bm25 finds no images"),
-        (replace(SHORT, lora=Lora(rank=2)), "lora.rank is 2 and schedule.towers empty"),
+        (
+            replace(SHORT, lora=Lora(rank=2)),
+            "schedule.towers is empty beside lora; wanted the towers that get adapters",
+        ),
     ],
 )
 def test_what_it_has_not_is_refused(place: Path, recipe: Recipe, said: str, tmp_path: Path) -> None:

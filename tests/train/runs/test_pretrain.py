@@ -18,7 +18,7 @@ from nearfield.data.collection import Collection
 from nearfield.data.trained_on import TrainedOn, TrainingRun
 from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
-from nearfield.errors import InputError, ModelError
+from nearfield.errors import InputError, ModelError, RecipeError
 from nearfield.models.model import TextModel
 from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.train.data.batch import Asked
@@ -119,6 +119,45 @@ def test_what_a_guard_lost_is_told(
     (lost,) = json.loads((tmp_path / "run" / "guards.json").read_text())
     assert f"guard: Spearman from {lost['before']:.3f} to {lost['after']:.3f}" in shown.stdout
     assert json.loads(cli(*words, "--json").stdout)["guards"] == [lost]
+
+
+def test_a_run_with_another_guard_is_another_run(
+    tiny: Path, collection: Collection, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {"objective": "cropping", "to": tmp_path / "run", "recipe": RECIPE}
+    pretrain(str(tiny), collection, guards=(), **asked)
+    with pytest.raises(InputError, match=r"data.json has another guards \("):
+        pretrain(str(tiny), collection, guards=("pydoc-topics",), **asked)
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"distil": "mpnet"}, "distil.teacher is set; wanted none"),
+        ({"objective": {"rotate": True}}, "objective.rotate is set; wanted none"),
+        ({"lora": {"rank": 2, "per_role": True}}, "lora.per_role is set; wanted none"),
+        ({"objective": {"name": "guided", "guide": "mpnet"}}, "objective.guide is set"),
+        (
+            {"sparsity": {"query": 0.1}},
+            "sparsity is for sparse vectors; those of tiny-bert are dense",
+        ),
+        ({"schedule": {"towers": ["image"]}}, "schedule.towers is for models of images and text"),
+        ({"objective": {"dims": [512]}}, "objective.dims has 512; tiny-bert has 32 dimensions"),
+    ],
+)
+def test_a_recipe_that_texts_alone_cannot_carry_out_is_refused(
+    facts: dict[str, Any], message: str, tiny: Path, collection: Collection, tmp_path: Path
+) -> None:
+    with pytest.raises((RecipeError, InputError), match=message):
+        pretrain(
+            str(tiny),
+            collection,
+            objective="cropping",
+            to=tmp_path / "run",
+            recipe=Recipe.of(facts),
+            guards=(),
+        )
+    assert not (tmp_path / "run").exists()
 
 
 def test_each_view_is_a_part_of_its_text() -> None:

@@ -151,6 +151,21 @@ def test_the_command_line_compares_the_last_stage_with_the_first_model(
     np.testing.assert_allclose(first, left, atol=1e-6)
 
 
+def test_a_stage_on_texts_alone_is_refused_before_any_begins(
+    tmp_path: Path, tiny: Path, collection: Collection
+) -> None:
+    stages = [{}, {"objective": "cropping", "distil": "mpnet", "negatives": {"per_query": 1}}]
+    with pytest.raises(RecipeError, match=r"distil\.teacher is set; wanted none"):
+        tune(
+            str(tiny),
+            collection,
+            to=tmp_path / "run",
+            recipe=Recipe.of({"stages": stages}),
+            guards=(),
+        )
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_batch_is_of_one_data_set_with_its_prompts_and_objective(
     tmp_path: Path, tiny: Path, collection: Collection
 ) -> None:

@@ -64,6 +64,21 @@ def test_a_search_resumes_and_never_sees_the_test_split(
     assert search("killed") == made
 
 
+def test_a_search_begins_in_a_folder_of_its_own(
+    tiny: Path, collection: Collection, tmp_path: Path
+) -> None:
+    def refused(to: Path, message: str) -> None:
+        before = sorted(to.rglob("*"))
+        with pytest.raises(InputError, match=message):
+            best_recipe(str(tiny), collection, RECIPE, to=to, trials=2)
+        assert sorted(to.rglob("*")) == before
+
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    refused(tmp_path / "full", "holds other files and no run")
+    refused(tiny / "runs", "lies within the model's folder")
+
+
 def test_a_bad_trial_is_stopped_early(
     tiny: Path, collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

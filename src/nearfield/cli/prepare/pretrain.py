@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nearfield.cli.console import Json, emit_json, out, progress_bar
 from nearfield.cli.opened import Device, LogTo, Model, On
-from nearfield.cli.shell.trained import Guards, RecipeFile, guards_of
+from nearfield.cli.shell.trained import Guards, RecipeFile, RunTo, guards_of
 
 
 def pretrain(
     model: Model,
     on: On,
-    to: Annotated[Path, typer.Option(help="The run folder; the model is in its folder model.")],
+    to: RunTo,
     objective: Annotated[
         str,
         typer.Option(help="simcse, cropping, inverse-cloze, mlm, retromae or tsdae."),

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nearfield.encoders.remote.address import Address
-from nearfield.encoders.remote.client import Client, Rates, Wanted
-from nearfield.encoders.remote.known import limits_of, price_of
+from nearfield.encoders.remote.client import Rates, Wanted
+from nearfield.encoders.remote.known import client_of
 from nearfield.errors import ModelError
 
 Messages = list[dict[str, str]]
@@ -19,8 +19,7 @@ class Chats:
     """
 
     def __init__(self, address: Address, price: tuple[float, float] | None = None) -> None:
-        rates = price_of(address) if price is None else Rates(price[0], None, price[1])
-        self.client = Client(address, price=rates, limits=limits_of(address))
+        self.client = client_of(address, price and Rates(price[0], None, price[1]))
         self.vendor = self.client.vendor
         if not self.vendor.chats:
             raise ModelError(f"{self.client.name}: {self.vendor.title} has no chats here")

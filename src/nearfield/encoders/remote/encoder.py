@@ -21,7 +21,7 @@ from nearfield.encoders.remote.answer import read_vector
 from nearfield.encoders.remote.client import Client, Wanted
 from nearfield.encoders.remote.images import as_text, image_client, shown
 from nearfield.encoders.remote.kept import Kept, Value
-from nearfield.encoders.remote.known import contract_of, limits_of, price_of
+from nearfield.encoders.remote.known import client_of, contract_of
 from nearfield.encoders.spec import ModelSpec
 from nearfield.encoders.vendors.vendor import Asked
 from nearfield.errors import ContractError, InputError, NearfieldWarning
@@ -101,7 +101,7 @@ class RemoteEncoder(Encoder[Dense]):
                 f"{spec.name}{spec.after}: how it runs is up to its server; wanted dim=N at most"
             )
         card = address.card
-        client = Client(address, price=price_of(address), limits=limits_of(address))
+        client = client_of(address)
         contract = contract_of(spec, card)
         images = image_client(address)
         words = dict(client.vendor.roles)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from nearfield.catalog.card import Card
 from nearfield.encoders.remote.address import Address
-from nearfield.encoders.remote.client import Rates
+from nearfield.encoders.remote.client import Client, Rates
 from nearfield.encoders.spec import ModelSpec
 from nearfield.encoders.vendors import VENDORS
 from nearfield.encoders.vendors.vendor import Limits
@@ -78,6 +78,11 @@ def price_of(address: Address) -> Rates:
     if card is None or card.api is None:
         return Rates()
     return Rates(card.contract.terms.price_per_million_tokens, card.api.price_per_thousand_searches)
+
+
+def client_of(address: Address, price: Rates | None = None) -> Client:
+    """The model at the address, at the catalog's price where no other is stated."""
+    return Client(address, price=price or price_of(address), limits=limits_of(address))
 
 
 def limits_of(address: Address) -> Limits:

@@ -11,9 +11,9 @@ import numpy as np
 from nearfield.encoders.pair_scorer import PairScorer, Scores
 from nearfield.encoders.remote.address import Address
 from nearfield.encoders.remote.answer import read_vector
-from nearfield.encoders.remote.client import Client, Wanted
+from nearfield.encoders.remote.client import Wanted
 from nearfield.encoders.remote.kept import Kept
-from nearfield.encoders.remote.known import limits_of, price_of
+from nearfield.encoders.remote.known import client_of
 from nearfield.errors import ModelError
 from nearfield.store.vector_cache import text_hash
 from nearfield.types.arrays import Positions
@@ -31,7 +31,7 @@ class RemoteReranker(PairScorer):
     """
 
     def __init__(self, address: Address) -> None:
-        self.client = Client(address, price=price_of(address), limits=limits_of(address))
+        self.client = client_of(address)
         self.name = self.client.name
         if not self.client.vendor.reranks:
             raise ModelError(f"{self.name}: {self.client.vendor.title} has no rerankers")

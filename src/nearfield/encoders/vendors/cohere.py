@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -19,8 +19,6 @@ from nearfield.errors import first_line
 from nearfield.extras import require
 from nearfield.types.role import DOCUMENT, IMAGE, QUERY
 
-_RERANK = "/v2/rerank"
-
 
 class Cohere(Vendor):
     """The rate is that of a production key."""
@@ -36,6 +34,7 @@ class Cohere(Vendor):
         "clustering": "clustering",
     }
     limits = Limits(96, 128_000, 2_000)
+    rerank_path = "/v2/rerank"
     tokenizer = "Cohere/Cohere-{model}"
     # one of 512 x 512 pixels is about 1,610 tokens (docs.oracle.com, Cohere Embed 4)
     images = Images(Limits(96, 128_000, 2_000, None, 20_000_000), 512 * 512 / 1_610)
@@ -58,9 +57,6 @@ class Cohere(Vendor):
     def vectors(self, body: Any) -> Mapping[int, Any]:
         return dict(enumerate(body["embeddings"]["float"]))
 
-    def reranking(self, model: str, query: str, texts: Sequence[str]) -> tuple[str, dict[str, Any]]:
-        return _RERANK, {"model": model, "query": query, "documents": list(texts)}
-
     def tokens(self, body: Any) -> int | None:
         billed = body.get("meta", {}).get("billed_units", {})
         found = billed.get("image_tokens") or billed.get("input_tokens")
@@ -72,7 +68,7 @@ class Cohere(Vendor):
         from httpx import HTTPError
 
         raw = self._client.with_raw_response
-        call = raw.rerank if path == _RERANK else raw.embed
+        call = raw.rerank if path == self.rerank_path else raw.embed
         try:
             # the raw response: the SDK's own objects lack what it cannot parse
             answer = call(**body, request_options={"max_retries": 0}).response

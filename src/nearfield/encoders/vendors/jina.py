@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from nearfield.encoders.vendors.vendor import Asked, Images, Limits, OpenAIShaped
@@ -31,6 +30,8 @@ class Jina(OpenAIShaped):
     unit = True
     tokenizer = "jinaai/{model}"
     role_field = "task"
+    rerank_path = "/rerank"
+    rerank_fixed = {"return_documents": False}  # noqa: RUF012
     fixed = {"truncate": True, "normalized": True, "embedding_type": "float"}  # noqa: RUF012
 
     def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
@@ -39,7 +40,3 @@ class Jina(OpenAIShaped):
             # in base64 alone: a data URL may be taken for an address
             body["input"] = [{"image": url.partition(",")[2]} for url in asked.texts]
         return path, body
-
-    def reranking(self, model: str, query: str, texts: Sequence[str]) -> tuple[str, dict[str, Any]]:
-        body = {"model": model, "query": query, "documents": list(texts)}
-        return "/rerank", body | {"return_documents": False}

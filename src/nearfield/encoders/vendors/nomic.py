@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from nearfield.encoders.vendors.vendor import Asked, Limits, Vendor
@@ -30,11 +29,8 @@ class Nomic(Vendor):
             "model": asked.model,
             "texts": list(asked.texts),
             "task_type": asked.role,
+            "long_text_mode": "truncate",
         }
-        body["long_text_mode"] = "truncate"
         if asked.dim is not None:
             body["dimensionality"] = asked.dim
         return "/embedding/text", body
-
-    def vectors(self, body: Any) -> Mapping[int, Any]:
-        return dict(enumerate(body["embeddings"]))

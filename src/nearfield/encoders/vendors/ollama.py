@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from nearfield.encoders.vendors.vendor import Asked, Limits, Vendor
@@ -31,9 +30,6 @@ class Ollama(Vendor):
     def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
         body = {"model": asked.model, "input": list(asked.texts), "truncate": True}
         return "/api/embed", body if asked.dim is None else {**body, "dimensions": asked.dim}
-
-    def vectors(self, body: Any) -> Mapping[int, Any]:
-        return dict(enumerate(body["embeddings"]))
 
     def tokens(self, body: Any) -> int | None:
         found = body.get("prompt_eval_count")

@@ -25,6 +25,7 @@ class TextEmbeddingsInference(Vendor):
     unit = True
     free = True
     timeout = 600.0
+    rerank_path = "/rerank"
 
     def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
         body: dict[str, Any] = {"inputs": list(asked.texts), "truncate": True}

@@ -132,6 +132,10 @@ class Vendor(ABC):
     """What the catalog calls a model that the vendor calls otherwise."""
     encoding: ClassVar[str] = ""
     """The encoding of tiktoken that it counts with."""
+    rerank_path: ClassVar[str] = ""
+    """Where it reranks; "" where it has no rerankers."""
+    rerank_fixed: ClassVar[dict[str, Any]] = {}
+    """What each request of them says beside the texts."""
 
     def __init__(self, address: str, key: str | None) -> None:
         self.address = address
@@ -142,15 +146,16 @@ class Vendor(ABC):
     def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
         """The path and the body that ask for the texts' vectors."""
 
-    @abstractmethod
     def vectors(self, body: Any) -> Mapping[int, Any]:
         """Each vector of an answer by its text's place in the request. Raises LookupError,
         TypeError or ValueError for a body of another shape.
         """
+        return dict(enumerate(body["embeddings"]))
 
     def reranking(self, model: str, query: str, texts: Sequence[str]) -> tuple[str, dict[str, Any]]:
         """The path and the body that ask how relevant each text is to the query."""
-        raise NotImplementedError
+        body = {"model": model, "query": query, "documents": list(texts), **self.rerank_fixed}
+        return self.rerank_path, body
 
     def relevance(self, body: Any) -> Mapping[int, Any]:
         """As `vectors`, each text's relevance."""
@@ -177,7 +182,7 @@ class Vendor(ABC):
     @property
     def reranks(self) -> bool:
         """Whether it has rerankers."""
-        return type(self).reranking is not Vendor.reranking
+        return bool(self.rerank_path)
 
     @property
     def chats(self) -> bool:

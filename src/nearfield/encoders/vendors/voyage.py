@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from nearfield.encoders.vendors.vendor import (
@@ -18,7 +18,6 @@ from nearfield.errors import first_line
 from nearfield.extras import require
 from nearfield.types.role import DOCUMENT, QUERY
 
-_RERANK = "/rerank"
 _MULTIMODAL = "/multimodalembeddings"
 
 
@@ -43,7 +42,8 @@ class Voyage(OpenAIShaped):
     tokenizer = "voyageai/{model}"
     dim_field = "output_dimension"
     role_field = "input_type"
-    fixed = {"truncation": True}  # noqa: RUF012
+    fixed = rerank_fixed = {"truncation": True}  # noqa: RUF012
+    rerank_path = "/rerank"
 
     def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
         path, body = super().embedding(asked)
@@ -55,16 +55,12 @@ class Voyage(OpenAIShaped):
             path = _MULTIMODAL
         return path, body
 
-    def reranking(self, model: str, query: str, texts: Sequence[str]) -> tuple[str, dict[str, Any]]:
-        body = {"model": model, "query": query, "documents": list(texts), "truncation": True}
-        return _RERANK, body
-
     def relevance(self, body: Any) -> Mapping[int, Any]:
         return by_index(body["data"], "relevance_score")
 
     def send(self, path: str, body: Mapping[str, Any]) -> Reply:
         sdk = require("voyageai", extra="voyage")
-        resources = {_RERANK: sdk.Reranking, _MULTIMODAL: sdk.MultimodalEmbedding}
+        resources = {self.rerank_path: sdk.Reranking, _MULTIMODAL: sdk.MultimodalEmbedding}
         resource = resources.get(path, sdk.Embedding)
         place = {"api_key": self._key, "base_url": self.address, "request_timeout": self.timeout}
         try:

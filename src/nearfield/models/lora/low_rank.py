@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -165,7 +166,8 @@ def target_layers(model: nn.Module, targets: Sequence[str]) -> list[str]:
     for target in targets:
         found = [name for name in linear if name == target or name.endswith(f".{target}")]
         if not found and len(targets) == 1:
-            found = [name for name in linear if re.fullmatch(target, name)]
+            with suppress(re.error):  # it is a name that no layer has
+                found = [name for name in linear if re.fullmatch(target, name)]
         if not found:
             known = sorted({name.rpartition(".")[2] for name in linear})
             raise ModelError(

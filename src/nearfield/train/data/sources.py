@@ -101,20 +101,16 @@ class Mixed:
     @cached_property
     def pairs(self) -> MixedPairs:
         """The pairs of all parts, their queries and documents numbered on from part to part."""
-        queries = []
-        positives = []
-        first_query = 0
-        first_document = 0
-        for part in self.parts:
-            queries.append(part.pairs.query + first_query)
-            positives.append(part.pairs.positive + first_document)
-            first_query += len(part.queries.texts)
-            first_document += len(part.documents.texts)
-        query = np.concatenate(queries)
-        positive = np.concatenate(positives)
+        sizes = tuple(len(part.pairs) for part in self.parts)
+        # queries and documents of the parts before, as all are numbered on
+        texts = np.array([(len(one.queries.texts), len(one.documents.texts)) for one in self.parts])
+        before = np.cumsum(texts, 0) - texts
+        query = np.concatenate([part.pairs.query for part in self.parts])
+        query += np.repeat(before[:, 0], sizes)
+        positive = np.concatenate([part.pairs.positive for part in self.parts])
+        positive += np.repeat(before[:, 1], sizes)
         # a part's own negatives are read where it prepares a batch
         none = np.empty((len(query), 0), np.int64)
-        sizes = tuple(len(part.pairs) for part in self.parts)
         return MixedPairs(query, positive, none, sizes, self.mix)
 
     @property

@@ -67,8 +67,9 @@ class StreamedPairs:
         rows = np.flatnonzero(~asked & ~judged[: len(pairs)])
         if len(rows) < 2:
             raise CollectionError(
-                f"{pairs.called}: {len(rows)} of {len(pairs):,} pairs are left "
-                "to learn from; wanted at least 2"
+                f"{pairs.called}: {len(rows)} of {len(pairs):,} pairs are left to learn from, "
+                f"without those whose query or document {collection.name} has in dev or test, or "
+                "nearly the same; wanted at least 2"
             )
         # a negative that a held-out query is answered by is left out, and its row is kept
         own = documents.negatives_of(most=negatives)

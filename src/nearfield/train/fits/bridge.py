@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from sklearn.linear_model import Ridge
 from torch import Tensor, nn
 
 from nearfield.errors import InputError
@@ -62,7 +63,11 @@ class BridgeFit:
 
 
 def fit_bridge(
-    old: Floats, new: Floats, recipe: BridgeRecipe | None = None, *, progress: Progress = silent
+    old: Floats,
+    new: Floats,
+    recipe: BridgeRecipe = BridgeRecipe(),
+    *,
+    progress: Progress = silent,
 ) -> BridgeFit:
     """The maps from `old: (n, from_dim)` to `new: (n, to_dim)`, vectors of the same n texts by the
     old and the new model.
@@ -72,7 +77,6 @@ def fit_bridge(
     raise the mean cosine, up to the epoch that the held-out tenth likes best. No labels are needed.
     Raises InputError for fewer than 32 rows or unequal numbers of them.
     """
-    recipe = recipe or BridgeRecipe()
     if len(old) != len(new) or len(old) < LEAST:
         raise InputError(
             f"a bridge got {len(old)} old and {len(new)} new vectors; wanted the "
@@ -124,19 +128,14 @@ def _bend(
 def _ridge(old: Floats, new: Floats, strength: float) -> VectorMap:
     """W, b that minimise |W x + b - y|^2 + strength n var(x) |W|^2, solved in float64."""
     x = old.astype(np.float64)
-    y = new.astype(np.float64)
-    x_mean = x.mean(0)
-    y_mean = y.mean(0)
-    x = x - x_mean
-    y = y - y_mean
-    gram = x.T @ x
-    # n var(x) is the mean of the diagonal
-    penalty = strength * np.trace(gram) / len(gram)
-    weight = np.linalg.solve(gram + penalty * np.eye(len(gram)), x.T @ y).T
-    bias = y_mean - weight @ x_mean
+    penalty = strength * len(x) * x.var(0).mean()
+    found = Ridge(penalty, solver="cholesky").fit(x, new.astype(np.float64))
     fitted = VectorMap(MapConfig("linear", old.shape[1], new.shape[1]))
     fitted.load_state_dict(
-        {"weight": torch.from_numpy(weight).float(), "bias": torch.from_numpy(bias).float()}
+        {
+            "weight": torch.from_numpy(found.coef_).float(),
+            "bias": torch.from_numpy(found.intercept_).float(),
+        }
     )
     return fitted
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 from nearfield.encoders.image.two_tower import TwoTowerEncoder
-from nearfield.errors import RecipeError
 from nearfield.formats.towers.towers import IMAGE_TOWER, TEXT_TOWER, Towers
 from nearfield.models.image.trainable_towers import TrainableTowers
 from nearfield.models.saving.save_towers import save_towers
 from nearfield.models.two_tower import NETWORKS, TwoTower
 from nearfield.train.engine.lora import tower_lora
+from nearfield.train.fields import need
 from nearfield.train.images.kind import ImageTraining
 from nearfield.train.images.vectors import AsItStands, vectors_of
 from nearfield.train.recipe import Negatives, ObjectiveChoice, Recipe, Schedule
@@ -38,8 +38,7 @@ def begin(folder: Towers, recipe: Recipe, *, precision: str, device: str) -> AsI
     be opened, RecipeError where nothing of it would learn.
     """
     schedule = recipe.schedule
-    if not schedule.towers:
-        raise RecipeError("schedule.towers is empty; wanted text, image or both")
+    need(bool(schedule.towers), "schedule.towers", "empty", "text, image or both")
     model = TrainableTowers(folder, device=device, towers=schedule.towers)
     for tower in schedule.towers:
         network = model.backbone.get_submodule(NETWORKS[tower])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nearfield.errors import InputError, nearest
 from nearfield.registry import Registry
+from nearfield.train.fields import check_fields
 
 if TYPE_CHECKING:  # a recipe asks for names alone, and needs no torch
     from torch import Tensor
@@ -62,4 +63,6 @@ def named(name: str, temperature: float, parameters: Mapping[str, float]) -> Obj
                 f"{name} has no {key}; it has {', '.join(known) or 'none'}.{nearest(key, known)}"
             )
         values[key] = value
-    return made(**values)
+    objective = made(**values)
+    check_fields(objective, "parameters.")
+    return objective

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nearfield.errors import InputError
+from nearfield.train.fields import checked
 from nearfield.train.objectives.examples import Examples
 from nearfield.train.objectives.objective import Objective, random_layer
 
@@ -28,7 +29,7 @@ def softmax(first: Tensor, second: Tensor, which: Tensor, weight: Tensor, bias: 
 class Softmax(Objective):
     """Each row's query and positive, whose score is the number of their class, from 0."""
 
-    classes: float = 3
+    classes: float = checked(3.0, range(2, 10_001).__contains__, "a whole number from 2 to 10,000")
 
     needs = frozenset({"positive", "score"})
     one_vector = True

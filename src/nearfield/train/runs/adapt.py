@@ -54,7 +54,7 @@ def adapt(
     *,
     to: str | Path,
     stored: StoredVectors | None = None,
-    recipe: AdapterRecipe | None = None,
+    recipe: AdapterRecipe = AdapterRecipe(),  # noqa: B008 - frozen
     guards: Sequence[str] | None = None,
     allow: Names[str] = (),
     setting: Setting = UNWATCHED,
@@ -70,11 +70,10 @@ def adapt(
     `tune`; vectors from files alone have no guard, which wants a model. Raises as `tune` does, and
     ContractError for vectors that are not dense or not the model's.
     """
-    recipe = recipe or AdapterRecipe()
     stored = stored or StoredVectors()
     stored.check(model)
     MapConfig(recipe.kind, 1, 1, recipe.width)  # an unknown kind is said before anything is encoded
-    with locked_run(to) as folder:
+    with locked_run(to, model) as folder:
         run = AdaptRun(model, stored, folder, recipe, setting.with_source(data))
         run.begin(data_of(data), guards)
         return run.verdict(f"adapt {run.encoder.contract.name}", allow)

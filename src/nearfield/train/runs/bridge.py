@@ -50,7 +50,7 @@ def bridge(
     data: object,
     *,
     to: str | Path,
-    recipe: BridgeRecipe | None = None,
+    recipe: BridgeRecipe = BridgeRecipe(),  # noqa: B008 - frozen
     guards: Sequence[str] | None = None,
     allow: Names[str] = (),
     setting: Setting = UNWATCHED,
@@ -66,8 +66,8 @@ def bridge(
     `setting` are as for `tune`. Raises as `tune` does, and ContractError for models that are not
     dense.
     """
-    with locked_run(to) as folder:
-        run = BridgeRun(old, new, folder, recipe or BridgeRecipe(), setting.with_source(data))
+    with locked_run(to, old, new) as folder:
+        run = BridgeRun(old, new, folder, recipe, setting.with_source(data))
         run.begin(data_of(data), guards)
         return run.verdict_if_judged(f"bridge {old} to {new}", allow)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from nearfield.train.runs.candidate import Candidate
 from nearfield.types.arrays import Mask
 from nearfield.types.progress import Progress, silent
 
+log = logging.getLogger(__name__)
 BUILT_IN = ("pydoc-topics",)
 """What guards a run that names no guard: every machine has it."""
 LEAST = 10  # queries, or scored pairs, of each half of a guard: fewer tell nothing about a margin
@@ -115,14 +117,16 @@ class GuardRule:
 
 def guards_of(names: Sequence[str] | None, rule: GuardRule) -> tuple[list[Guard], str]:
     """The guards of these names, and "". For None, the built-in one; where the rule leaves too
-    little of it, no guard, and a note that says why.
+    little of it, no guard, and a note that says why, which is logged, too.
     """
     if names is not None:
         return open_guards(names, rule), ""
     try:
         return open_guards(BUILT_IN, rule), ""
     except InputError as error:
-        return [], f"without the built-in guard: {error}"
+        note = f"without the built-in guard: {error}"
+        log.info(note)
+        return [], note
 
 
 def open_guards(sources: Sequence[str], rule: GuardRule) -> list[Guard]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from torch import Tensor
 from nearfield.data.collection import Collection, Split
 from nearfield.data.trained_on import TrainedOn, keep_trained_on
 from nearfield.encoders.load import load
-from nearfield.errors import InputError, ModelError, RecipeError
+from nearfield.errors import InputError, ModelError
 from nearfield.formats.towers.find import image_layout
 from nearfield.formats.towers.towers import IMAGE_TOWER, Logits
 from nearfield.store.fingerprint import model_hash
@@ -26,10 +25,11 @@ from nearfield.train.data.prepare import possible_positives
 from nearfield.train.data.training_data import TrainingData
 from nearfield.train.engine.checkpoint import kept_step, kept_weights
 from nearfield.train.engine.trainer import LEARNED
+from nearfield.train.fields import need
 from nearfield.train.images import IMAGE_TRAINING
 from nearfield.train.images.kind import ImageTraining
 from nearfield.train.images.sources import image_data
-from nearfield.train.recipe import Recipe
+from nearfield.train.recipe import Recipe, refuse_keys
 from nearfield.train.runs.conclude import Measured
 from nearfield.train.runs.encoder_run import EncoderRun
 from nearfield.train.runs.outlook import TRAINED
@@ -58,30 +58,15 @@ def refuse_for_images(recipe: Recipe, setting: Setting) -> None:
     """Raise RecipeError for what a model of images and text has not, and InputError for a group of
     several processes.
     """
-    for key in (
-        "distil.teacher",
-        "objective.guide",
-        "objective.layer_weight",
-        "objective.rotate",
-        "lora.per_role",
-    ):
-        asked = attrgetter(key)(recipe)
-        if asked:
-            raise RecipeError(f"{key} is {asked}; a model of images and text has none")
-    if recipe.negatives.per_query and recipe.negatives.sources != ("model",):
-        raise RecipeError(
-            f"negatives.sources is {list(recipe.negatives.sources)}; wanted ['model']: bm25 finds "
-            "no images"
-        )
-    if recipe.lora.rank and not recipe.schedule.towers:
-        raise RecipeError(
-            f"lora.rank is {recipe.lora.rank} and schedule.towers empty; wanted the towers that "
-            "get adapters: text, image or both"
-        )
-    if setting.group.size > 1:
-        raise InputError(
-            f"a model of images and text is trained in one process, not {setting.group.size}"
-        )
+    keys = ("objective.guide", "objective.layer_weight", "objective.rotate", "lora.per_role")
+    refuse_keys(recipe, "distil", *keys, wanted="none: a model of images and text has none")
+    sources = recipe.negatives.sources
+    seen = not recipe.negatives.per_query or sources == ("model",)
+    need(seen, "negatives.sources", sources, "['model']: bm25 finds no images")
+    wanted = "the towers that get adapters: text, image or both"
+    learn = not recipe.lora.rank or bool(recipe.schedule.towers)
+    need(learn, "schedule.towers", "empty beside lora", wanted)
+    setting.refuse_group("a model of images and text")
 
 
 class JoinedRun(EncoderRun):

@@ -25,7 +25,7 @@ from nearfield.train.engine.loop import train
 from nearfield.train.engine.lora import scaled_base
 from nearfield.train.engine.trainer import few_torch_threads, native_layers, trainable
 from nearfield.train.fits.blend import put_weights
-from nearfield.train.recipe import Recipe, refuse_key
+from nearfield.train.recipe import Recipe, refuse_keys
 from nearfield.train.runs.candidate import Candidate
 from nearfield.train.runs.merge import Merged
 from nearfield.train.runs.outlook import expected_work
@@ -65,8 +65,7 @@ class ModelRun(Run):
     _share = -1.0  # of tuned weights in the model; where training ended it is none of the ratios
 
     def __init__(self, folder: RunFolder, setting: Setting, recipe: Recipe) -> None:
-        for key in self.beyond:
-            refuse_key(recipe, key)
+        refuse_keys(recipe, *self.beyond)
         super().__init__(folder, setting, recipe, precision=recipe.schedule.precision)
         self.measure = recipe.measure
         self.pool_limit = recipe.pool

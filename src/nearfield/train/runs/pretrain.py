@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from nearfield.data.collection import Collection
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError
 from nearfield.formats.model_folder import read_model_folder
@@ -20,8 +21,7 @@ from nearfield.train.engine.environment import device_here, environment, same_en
 from nearfield.train.engine.loop import train
 from nearfield.train.engine.lora import add_lora
 from nearfield.train.pretraining import PRETRAINING
-from nearfield.train.pretraining.pretraining import Pretraining
-from nearfield.train.recipe import Recipe, default_recipe, refuse_key
+from nearfield.train.recipe import Recipe, default_recipe, refuse_beyond_texts
 from nearfield.train.runs.candidate import ByVectors
 from nearfield.train.runs.conclude import forgotten
 from nearfield.train.runs.guard import GuardRule, guard_values, guards_of
@@ -29,7 +29,6 @@ from nearfield.train.runs.run import data_of, locked_run
 from nearfield.train.setting import UNWATCHED, Setting
 
 GUARDS = "guards.json"
-FEWEST = 2  # texts: of one, nothing can be told apart
 
 
 def pretrain(
@@ -51,26 +50,25 @@ def pretrain(
     run, and ModelError where the model cannot be trained by the objective.
     """
     kind = PRETRAINING[objective]
-    collection = data_of(data)
+    collection = _readable(data)
     base = model_path(model)
     known = read_model_folder(base).contract
-    asked = _asked(kind, recipe or default_recipe(known.kind))
+    asked = kind.recipe(recipe or default_recipe(known.kind))
+    refuse_beyond_texts(asked, known)
     texts = collection.document_texts
-    if len(texts) < FEWEST:
-        raise CollectionError(
-            f"{collection.name}: has {len(texts)} texts; wanted at least {FEWEST}"
-        )
-    with locked_run(to) as folder:
+    with locked_run(to, model) as folder:
         folder.told = setting.rows
         device = device_here(setting.device)
         precision = _precision(folder, asked, device)
         folder.identify("recipe.json", dataclasses.asdict(asked))
+        held, _ = guards_of(guards, GuardRule(asked.measure, asked.pool, learned=texts))
         facts = {
             "model": model,
             "files": model_hash(base),
             "objective": objective,
             "collection": collection.name,
             "fingerprint": collection.fingerprint,
+            "guards": {guard.name: guard.fingerprint for guard in held},
         }
         folder.identify("data.json", facts)
         made = folder.path / "model"
@@ -80,7 +78,6 @@ def pretrain(
         add_lora(trained, asked)
         encoder = TextEncoder(trained.folder, TorchRuntime(trained))
         learner = kind.learner(trained, asked.schedule.max_tokens)
-        held, _ = guards_of(guards, GuardRule(asked.measure, asked.pool, learned=texts))
         # of the weights as they stand: before training, and again after it
         values = partial(guard_values, held, ByVectors(encoder), reporting=True)
         before = folder.once("baseline.json", values)
@@ -93,11 +90,15 @@ def pretrain(
         return made
 
 
-def _asked(kind: Pretraining, recipe: Recipe) -> Recipe:
-    """The recipe as the objective wants it. Raises RecipeError for keys that it has no use for."""
-    for key in ("data", "stages"):
-        refuse_key(recipe, key)
-    return kind.recipe(recipe)
+def _readable(data: object) -> Collection:
+    """The data. Raises CollectionError for less than two texts: of one, nothing can be told
+    apart.
+    """
+    collection = data_of(data)
+    count = len(collection.documents)
+    if count < 2:
+        raise CollectionError(f"{collection.name}: has {count} texts; wanted at least 2")
+    return collection
 
 
 def _precision(folder: RunFolder, recipe: Recipe, device: str) -> str:

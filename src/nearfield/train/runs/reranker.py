@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection as Names
 from collections.abc import Sequence
-from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from nearfield.encoders.encoded import encoded
 from nearfield.encoders.load import load_text_encoder
 from nearfield.encoders.model_facts import model_facts
 from nearfield.encoders.reranker import Reranker
-from nearfield.errors import InputError, RecipeError
+from nearfield.errors import InputError
 from nearfield.evaluate.measures import score_ranking
 from nearfield.evaluate.reranked import reranked_system
 from nearfield.evaluate.systems import model_systems
@@ -36,7 +35,8 @@ from nearfield.store.run import RunFolder
 from nearfield.train.data.encoded_once import EncodedOnce
 from nearfield.train.data.pair_data import PairData
 from nearfield.train.data.pool import Pool
-from nearfield.train.recipe import Recipe
+from nearfield.train.fields import need
+from nearfield.train.recipe import Recipe, refuse_keys
 from nearfield.train.runs.candidate import ByVectors, Candidate
 from nearfield.train.runs.conclude import Measured
 from nearfield.train.runs.model_run import ModelRun
@@ -55,7 +55,7 @@ def tune_reranker(
     *,
     to: str | Path,
     first: str = "",
-    recipe: Recipe | None = None,
+    recipe: Recipe = Recipe(),  # noqa: B008 - frozen
     guards: Sequence[str] | None = None,
     allow: Names[str] = (),
     setting: Setting = UNWATCHED,
@@ -71,14 +71,9 @@ def tune_reranker(
     cross-encoder has not, and InputError where no first model is known and for a group of several
     processes.
     """
-    recipe = recipe or Recipe()
     given = is_reranker(Path(model))
     _refuse(recipe, given=given)
-    if setting.group.size > 1:
-        raise InputError(
-            "a cross-encoder is trained in one process; the setting has a group of "
-            f"{setting.group.size}"
-        )
+    setting.refuse_group("a cross-encoder")
     if given and not first:
         raise InputError(
             f"{model} is a cross-encoder and finds nothing by itself; say whose "
@@ -86,7 +81,7 @@ def tune_reranker(
         )
     collection = data_of(data)
     setting = setting.with_source(data)
-    with locked_run(to) as folder:
+    with locked_run(to, model, first) as folder:
         run = RerankerRun(model, first or model, folder, recipe, setting)
         run.begin(collection, guards)
         return run.verdict(f"train {run.judge.name}", allow)
@@ -96,30 +91,14 @@ def _refuse(recipe: Recipe, *, given: bool) -> None:
     """Raise RecipeError for a key that means nothing to a cross-encoder, which makes no vectors,
     and where nothing would be learnt.
     """
-    keys = [
-        "lora.rank",
-        "distil.teacher",
-        "objective.dims",
-        "objective.rotate",
-        "objective.temperature",
-        "sparsity.query",
-        "sparsity.document",
-    ]
+    wanted = "none: a cross-encoder is trained whole, from judgements, and makes no vectors"
+    keys = ["lora", "distil", "objective", "sparsity", "schedule.towers"]
     if not given:  # there is nothing to merge with
         keys.append("merge.ratios")
-    for key in keys:
-        value_of = attrgetter(key)
-        value = value_of(recipe)
-        if value != value_of(Recipe()):
-            raise RecipeError(
-                f"{key} is {value}; a cross-encoder is trained whole, from "
-                "judgements, and makes no vectors: leave it out"
-            )
-    if not recipe.negatives.per_query:
-        raise RecipeError(
-            "negatives.per_query is 0; wanted at least 1: a cross-encoder learns to "
-            "tell a positive from hard negatives"
-        )
+    refuse_keys(recipe, *keys, wanted=wanted)
+    count = recipe.negatives.per_query
+    wanted = "at least 1: a cross-encoder learns to tell a positive from hard negatives"
+    need(count > 0, "negatives.per_query", count, wanted)
 
 
 class ByJudge(Candidate):

@@ -8,7 +8,6 @@ once.
 from __future__ import annotations
 
 import dataclasses
-import logging
 import time
 import warnings
 from abc import ABC, abstractmethod
@@ -32,7 +31,7 @@ from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import System
 from nearfield.evaluate.trained import TRAINED_ON, refuse_seen
 from nearfield.retrieval.bm25 import first_found
-from nearfield.store.run import RunFolder
+from nearfield.store.run import RunFolder, refuse_within
 from nearfield.train.data.leakage import train_positives, without_leaks
 from nearfield.train.engine.environment import device_here, environment, same_environment
 from nearfield.train.recipe import Recipe
@@ -47,7 +46,6 @@ from nearfield.types.finding import Finding
 from nearfield.types.progress import Progress
 from nearfield.types.verdict import Verdict
 
-log = logging.getLogger(__name__)
 VERDICT = "verdict.json"
 MADE = ("merge.json", "model")
 """The parts with which nothing is left to train."""
@@ -74,8 +72,11 @@ def data_of(data: object) -> Collection:
 
 
 @contextmanager
-def locked_run(path: str | Path) -> Iterator[RunFolder]:
-    """The run folder at `path`, for one process at a time. Raises InputError as RunFolder does."""
+def locked_run(path: str | Path, *models: str | Path | None) -> Iterator[RunFolder]:
+    """The run folder at `path` of what is made of these models, for one process at a time. Raises
+    InputError as RunFolder does, and where it lies within the folder of a model.
+    """
+    refuse_within(path, *models)
     with RunFolder(path).locked() as folder, warnings.catch_warnings():
         # the doctor's findings and the comparison's notes say what was cut
         warnings.simplefilter("ignore", TruncationWarning)
@@ -162,8 +163,8 @@ class Run(ABC):
     @property
     def held(self) -> list[Split]:
         """The splits that this run measures, as far as the data has them."""
-        names = [name for name in ("dev", "test") if name in self.collection.splits]
-        return [self.collection.split(name) for name in names]
+        data = self.collection
+        return [data.split(name) for name in ("dev", "test") if name in data.splits]
 
     @property
     def dev_queries(self) -> int:
@@ -207,7 +208,6 @@ class Run(ABC):
         )
         self.guards, left_out = guards_of(guards, rule)
         if left_out:
-            log.info(f"{self.given.name}: {left_out}")
             self.notes = (*self.notes, left_out)
         named = guards
         if built_in:

@@ -73,7 +73,7 @@ def distil(
     data: object = None,
     *,
     to: str | Path,
-    recipe: DistilRecipe | None = None,
+    recipe: DistilRecipe = DistilRecipe(),
     guards: Sequence[str] | None = None,
     allow: Names[str] = (),
     setting: Setting = UNWATCHED,
@@ -92,8 +92,7 @@ def distil(
     as `tune` does, InputError for an impossible dim and for words or counts without data, and
     ModelError where the model is static already.
     """
-    recipe = recipe or DistilRecipe()
-    with locked_run(to) as folder:
+    with locked_run(to, model) as folder:
         run = DistilRun(model, folder, recipe, setting.with_source(data))
         if data is None:
             run.without_data()

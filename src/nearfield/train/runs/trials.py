@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.data.collection import Collection
-from nearfield.errors import InputError, NearfieldError
+from nearfield.errors import NearfieldError
 from nearfield.extras import require
-from nearfield.store.run import RunFolder
+from nearfield.store.run import RunFolder, refuse_foreign
 from nearfield.train.fields import MOST_RATE
 from nearfield.train.recipe import MOST_TEMPERATURE, Recipe
 from nearfield.train.runs.run import data_of, locked_run
@@ -68,15 +68,16 @@ def best_recipe(
     """
     optuna = require("optuna", extra="search")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    searched = Path(to) / "checkpoints" / "trials"
+    refuse_foreign(Path(to))
     collection = data_of(data)
-    if setting.group.size > 1:
-        raise InputError("trials are made by one process; leave out --processes")
+    setting.refuse_group("each trial")
     study = optuna.create_study(
         direction="maximize",
         sampler=optuna.samplers.TPESampler(seed=recipe.seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=ALONE),
     )
-    study.enqueue_trial({**dict.fromkeys(VARIED, 1.0), "batch": 1.0})
+    study.enqueue_trial(dict.fromkeys((*VARIED, "batch"), 1.0))
     states = optuna.trial.TrialState
     recipes: list[Recipe] = []
     # an interrupted search asks for all trials again: the sampler is seeded, and what is in a
@@ -86,16 +87,14 @@ def best_recipe(
         by = {name: trial.suggest_float(name, *ends, log=True) for name, ends in VARIED.items()}
         by["batch"] = trial.suggest_categorical("batch", BATCHES)
         recipes.append(varied(recipe, by))
-        place = Path(to) / "checkpoints" / "trials" / f"{number:03d}"
-        with locked_run(place) as folder:
+        with locked_run(searched / f"{number:03d}", model) as folder:
             reporting = replace(setting, rows=_reporting(trial, folder))
             with setting.watch(f"trial {number + 1} of {trials}") as progress:
                 made = Trial(model, folder, learning_from(pairs, recipes[-1]), reporting)
                 # the data is the same for all: the doctor looks at it once
                 value = made.dev(collection, allow if number == 0 else None, progress)
         study.tell(trial, value, state=states.PRUNED if value is None else states.COMPLETE)
-    best: int = study.best_trial.number
-    return recipes[best]
+    return recipes[int(study.best_trial.number)]
 
 
 def _reporting(trial: Any, folder: RunFolder) -> Rows:
@@ -106,24 +105,19 @@ def _reporting(trial: Any, folder: RunFolder) -> Rows:
     """
     told: set[int] = set()
 
-    def tell(row: Mapping[str, Any]) -> bool:
-        """Whether the row has a value of dev, apart from the base model's."""
+    def rows(row: Mapping[str, Any], *, stops: bool = True) -> None:
         step = row["step"]
-        if "dev" not in row or not step:
-            return False
+        if "dev" not in row or not step:  # or the base model's
+            return
         # by its number and not by its step: trials of other batch sizes are compared with it
         if step not in told:
             trial.report(row["dev"], len(told))
             told.add(step)
-        return True
-
-    for row in folder.training():
-        tell(row)
-
-    def rows(row: Mapping[str, Any]) -> None:
-        if tell(row) and trial.should_prune():
+        if stops and trial.should_prune():
             raise Pruned
 
+    for row in folder.training():
+        rows(row, stops=False)
     return rows
 
 

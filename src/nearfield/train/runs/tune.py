@@ -45,10 +45,6 @@ def tune(
     Raises DoctorRefusal, RecipeError, CollectionError, ModelError, and InputError when the folder
     holds another run.
     """
-    if Path(model).is_dir() and Path(to).resolve().is_relative_to(Path(model).resolve()):
-        raise InputError(
-            "lies within the model's folder; give a run folder elsewhere with --to", path=to
-        )
     folder = image_model_path(model)
     joined = image_layout(folder) is not None
     if joined:
@@ -65,7 +61,7 @@ def tune(
         made = JoinedRun
     elif recipe.stages:
         made = StagedRun
-    with locked_run(to) as place:
+    with locked_run(to, model) as place:
         run = made(model, place, recipe, setting)
         run.begin(collection, guards)
         return run.verdict(f"tune {run.encoder.contract.name}", allow)

@@ -112,7 +112,12 @@ def synthesise(
         order = replace(order, examples=examples)
     author = open_writer(writer, order, Means(_sample(collection), price))
     standard = Standard(
-        collection, real, retriever, selection.top, selection.overlap, seed=order.seed
+        collection,
+        real,
+        retriever,
+        selection.top,
+        selection.overlap,
+        seed=order.seed,
     )
     # a gate's wrong name is said before anything is written, or paid for
     through_gates(Written(np.empty(0, np.int64), (), ()), standard, selection.without)
@@ -169,12 +174,11 @@ def with_queries(collection: Collection, written: Written) -> Collection:
         numbers[place] += 1
         queries.append({"id": name, "text": text, "group": ""})
         judged.append({"query": name, "document": ids[place], "relevance": 1, "split": TRAIN})
-    more_queries = pa.Table.from_pylist(queries, QUERIES)
-    more_judged = pa.Table.from_pylist(judged, JUDGEMENTS)
+    more = pa.Table.from_pylist
     return replace(
         collection,
-        queries=pa.concat_tables([collection.queries, more_queries]),
-        judgements=pa.concat_tables([collection.judgements, more_judged]),
+        queries=pa.concat_tables([collection.queries, more(queries, QUERIES)]),
+        judgements=pa.concat_tables([collection.judgements, more(judged, JUDGEMENTS)]),
         documents_only=False,
     )
 
@@ -212,8 +216,7 @@ def _examples(collection: Collection, count: int, seed: int) -> tuple[tuple[str,
     usable = [row for row, judged in enumerate(relevant) if judged and not held[row]]
     rows = np.random.default_rng(seed).permutation(usable)[:count].tolist()
     texts = collection.document_texts
-    examples = [(train.query_texts[row], texts[min(relevant[row])]) for row in rows]
-    return tuple(examples)
+    return tuple((train.query_texts[row], texts[min(relevant[row])]) for row in rows)
 
 
 def _chosen(collection: Collection, most: int, seed: int) -> tuple[Positions, int]:
@@ -286,15 +289,9 @@ def _of_block(
 
 
 def _listed(places: Positions, found: Sequence[Queries]) -> Written:
-    documents: list[int] = []
-    styles: list[str] = []
-    texts: list[str] = []
-    for place, queries in zip(places.tolist(), found, strict=True):
-        for style, text in queries:
-            documents.append(place)
-            styles.append(style)
-            texts.append(text)
-    return Written(np.array(documents, np.int64), styles, texts)
+    listed = [query for queries in found for query in queries]
+    documents = np.repeat(places, [*map(len, found)])
+    return Written(documents, [style for style, _ in listed], [text for _, text in listed])
 
 
 def _write(collection: Collection, written: Written, to: Path) -> None:

@@ -16,7 +16,13 @@ from nearfield.store.run import RunFolder
 from nearfield.train.data.sources import Source
 from nearfield.train.fields import need
 from nearfield.train.pretraining import PRETRAINING
-from nearfield.train.recipe import DataSet, Lora, Recipe, refuse_what_the_kind_lacks
+from nearfield.train.recipe import (
+    DataSet,
+    Lora,
+    Recipe,
+    refuse_beyond_texts,
+    refuse_what_the_kind_lacks,
+)
 from nearfield.train.runs.candidate import Candidate
 from nearfield.train.runs.model_run import Do
 from nearfield.train.runs.outlook import expected_work
@@ -58,7 +64,9 @@ class StagedRun(TuningRun):
         for stage in self.recipe.stages:
             name = stage.objective.name
             if name in PRETRAINING:
-                PRETRAINING[name].recipe(by_its_own(stage))
+                refuse_beyond_texts(
+                    PRETRAINING[name].recipe(by_its_own(stage)), self.trained.contract
+                )
             else:
                 refuse_what_the_kind_lacks(stage, self.trained.contract)
         super().begin(collection, guards)

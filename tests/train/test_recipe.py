@@ -11,9 +11,11 @@ import pytest
 
 from nearfield.errors import RecipeError
 from nearfield.report.reproduce import toml
+from nearfield.train.data.sources import Source
 from nearfield.train.objectives.compose import objective_of
 from nearfield.train.pretraining import PRETRAINING
-from nearfield.train.recipe import Recipe
+from nearfield.train.recipe import Recipe, default_recipe
+from tiny_data import tiny_collection
 
 
 def test_a_file_changes_what_it_names(tmp_path: Path) -> None:
@@ -84,6 +86,14 @@ def test_the_toml_that_a_report_shows_gives_the_same_recipe(tmp_path: Path) -> N
             "objective: parameters.classes is 1000000000000.0; wanted a whole number from 2 to 10,000",
         ),
         (
+            {"objective": {"name": "infonce", "parameters": {"temperature": -1}}},
+            "objective: infonce has no temperature; it has filter_above, hardness",
+        ),
+        (
+            {"objective": {"name": "triplet", "parameters": {"margin": -1}}},
+            "objective: parameters.margin is -1.0; wanted 0 or more",
+        ),
+        (
             {"objective": {"name": "softmax", "parameters": {"classes": 2.5}}},
             "objective: parameters.classes is 2.5; wanted a whole number from 2 to 10,000",
         ),
@@ -125,10 +135,19 @@ def test_an_objective_is_named_by_its_table_or_alone() -> None:
         RecipeError, match=r"objective: there is no objective .infonse.; .*'infonce'"
     ):
         Recipe.of({"objective": "infonse"})
-    with pytest.raises(RecipeError, match="objective: infonce has no margin; it has temp"):
+    with pytest.raises(RecipeError, match="objective: infonce has no margin; it has filter_above"):
         Recipe.of({"objective": {"name": "infonce", "parameters": {"margin": 1}}})
     with pytest.raises(RecipeError, match="there is no objective ''"):
         Recipe.of({"objective": {"parameters": {"margin": 1}}})
+
+
+def test_a_data_set_has_the_temperature_of_its_kind_unless_it_states_one() -> None:
+    collection = tiny_collection(queries=8)
+    stated = {"pairs": "train", "objective": {"name": "own-candidates", "temperature": 0.5}}
+    sets = [{"pairs": "train", "objective": "own-candidates"}, stated]
+    recipe = Recipe.of({"data": {"sets": sets}}, start=default_recipe("sparse"))
+    opened = [Source.open(each, recipe, collection) for each in recipe.data.sets]
+    assert [each.recipe.objective.temperature for each in opened] == [1.0, 0.5]
 
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))

@@ -25,7 +25,8 @@ def distil(
         int, typer.Option(help="How many of the documents to fit to, spread evenly.", min=1)
     ] = 20_000,
     words: Annotated[
-        int, typer.Option(help="How many frequent words of the texts get a vector of their own.")
+        int,
+        typer.Option(help="How many frequent words of the texts get a vector of their own.", min=0),
     ] = 0,
     counted: Annotated[
         bool,

@@ -173,8 +173,11 @@ class RunFolder:
 
 def refuse_foreign(folder: Path) -> None:
     """Raise InputError for a folder that holds anything else than a run."""
-    begun = not folder.is_dir() or (folder / "environment.json").exists()
-    if not begun and any(map(_foreign, folder.iterdir())):
+    if not folder.is_dir() or (folder / "environment.json").exists():
+        return
+    names = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
+    # a run that was killed before it wrote its first part made nothing else
+    if names - {"checkpoints"}:
         raise InputError(
             "holds other files and no run; give a new or an empty folder with --to", path=folder
         )
@@ -187,8 +190,3 @@ def refuse_within(path: str | Path, *models: str | Path | None) -> None:
         raise InputError(
             "lies within the model's folder; give a run folder elsewhere with --to", path=path
         )
-
-
-def _foreign(file: Path) -> bool:
-    """Whether a run that was killed before it wrote its first part cannot have made this."""
-    return file.name != "checkpoints" and not file.name.startswith(".")

@@ -230,7 +230,7 @@ class DataSet:
     put before its texts instead of the model's, by role.
     """
 
-    pairs: str = TRAIN
+    pairs: str = checked(TRAIN, bool, "train, or a file of pairs")
     objective: ObjectiveChoice = field(default_factory=ObjectiveChoice)
     prompts: Mapping[str, str] = mapping("")
 

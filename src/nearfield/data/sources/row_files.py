@@ -31,7 +31,11 @@ def _recognise(given: object, options: DataOptions) -> RowSource | None:
     # what `datasets` saved is one table, whatever the files in its folder are called
     if given.is_dir() and not (given / STATE).is_file():
         with reading(given):
-            files = sorted(file for file in given.iterdir() if _split(file) in SPLIT_NAMES)
+            files = sorted(
+                file
+                for file in given.iterdir()
+                if file.name.partition(".")[0].lower() in SPLIT_NAMES
+            )
     tables = tables_of(files, options)
     if tables:
         return RowSource(name_of(given), given, tables, files=True)
@@ -54,10 +58,6 @@ def tables_of(files: Iterable[Path], options: DataOptions = NONE) -> list[Rows]:
     """The rows of those of the files that have a format's ending."""
     found = (rows_of(file, options) for file in files)
     return [rows for rows in found if rows is not None]
-
-
-def _split(path: Path) -> str:
-    return path.name.partition(".")[0].lower()
 
 
 ROW_FILES = Kind(

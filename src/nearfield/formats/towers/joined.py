@@ -42,10 +42,6 @@ class JoinedFolder:
         return replace(kept, name=name, prompts={**kept.prompts, IMAGE: ""})
 
 
-def _recognises(path: Path) -> bool:
-    return (path / FILE).is_file()
-
-
 def _read(path: Path) -> JoinedFolder:
     stated = read_fields(path / FILE)
     if stated.integer("format") != FORMAT:
@@ -57,4 +53,4 @@ def _read(path: Path) -> JoinedFolder:
     return JoinedFolder(path, text, image, projection, logits)
 
 
-LAYOUT = TowersLayout(_recognises, _read, opens="joined")
+LAYOUT = TowersLayout(lambda path: (path / FILE).is_file(), _read, opens="joined")

@@ -63,10 +63,6 @@ _PROJECTIONS = {
 _BLOCK = re.compile(r"(visual\.)?transformer\.resblocks\.(\d+)\.(.+)")
 
 
-def _recognises(path: Path) -> bool:
-    return (path / FILE).is_file()
-
-
 def _read(path: Path) -> Towers:
     stated = read_fields(path / FILE)
     model = stated.object("model_cfg")
@@ -171,4 +167,4 @@ def _block(found: re.Match[str], tensor: Any) -> dict[str, Any]:
     return {layer + rest: tensor}
 
 
-LAYOUT = TowersLayout(_recognises, _read)
+LAYOUT = TowersLayout(lambda path: (path / FILE).is_file(), _read)

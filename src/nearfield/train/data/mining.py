@@ -58,7 +58,9 @@ def hard_negatives(
     chosen = np.full((len(positive_similarity), asked.per_query), -1, np.int64)
     for row in range(len(chosen)):
         positive = float(positive_similarity[row])
-        ceiling = min(_ceiling(positive, asked.margin), positive - gap)
+        # the margin's share of the positive's similarity; of a negative one, as far below it
+        share = positive - (1 - asked.margin) * abs(positive)
+        ceiling = min(share, positive - gap)
         allowed = []
         for source in sources:
             documents = candidates[source][row].tolist()
@@ -72,13 +74,6 @@ def hard_negatives(
         taken = _in_turn(allowed, asked.per_query, start=first + row)
         chosen[row, : len(taken)] = taken
     return chosen
-
-
-def _ceiling(positive: float, margin: float) -> float:
-    """`margin` times the positive's similarity; where that is negative, as far below it as margin x
-    |similarity| lies.
-    """
-    return positive - (1 - margin) * abs(positive)
 
 
 def _in_turn(allowed: list[list[int]], count: int, *, start: int) -> list[int]:

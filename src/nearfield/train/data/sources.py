@@ -41,6 +41,8 @@ class Source:
         if own != ObjectiveChoice():
             # the model's dims are the same whatever its batches minimise
             around = recipe.objective
+            if own.temperature == ObjectiveChoice.temperature:  # where none is stated
+                own = replace(own, temperature=around.temperature)
             own = replace(
                 own,
                 dims=around.dims,

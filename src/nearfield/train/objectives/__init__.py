@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nearfield.errors import InputError, nearest
 from nearfield.registry import Registry
-from nearfield.train.fields import check_fields
+from nearfield.train.fields import check_fields, need
 
 if TYPE_CHECKING:  # a recipe asks for names alone, and needs no torch
     from torch import Tensor
@@ -52,16 +52,19 @@ GUIDED = frozenset({"guide", "guide_vectors"})  # columns that another model giv
 def named(name: str, temperature: float, parameters: Mapping[str, float]) -> Objective:
     """The objective called `name` with its own parameters, and the temperature where it has one.
 
-    Raises InputError that lists the objectives, or the parameters, that there are.
+    Raises InputError that lists the objectives, or the parameters, that there are, and RecipeError
+    for a parameter below 0, but for a bias.
     """
     made = OBJECTIVES[name]
-    known = list(made.__dataclass_fields__)  # type: ignore[attr-defined]
-    values = {"temperature": temperature} if "temperature" in known else {}
+    fields = made.__dataclass_fields__  # type: ignore[attr-defined]
+    values = {"temperature": temperature} if "temperature" in fields else {}
+    known = [field for field in fields if field != "temperature"]
     for key, value in parameters.items():
         if key not in known:
             raise InputError(
                 f"{name} has no {key}; it has {', '.join(known) or 'none'}.{nearest(key, known)}"
             )
+        need(value >= 0 or key == "bias", f"parameters.{key}", value, "0 or more")
         values[key] = value
     objective = made(**values)
     check_fields(objective, "parameters.")

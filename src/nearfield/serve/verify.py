@@ -296,7 +296,8 @@ def _diagnosis(
     # named where it takes three quarters of the distance away, else mentioned as the nearest
     if best is not None and 1 - score < (1 - before) / 4:
         return Fault(best.fault, best.what)
-    if _worst(got, wanted) > ROUNDED:
+    worst = min(_cosines(got[role], wanted[role]).min() for role in got)
+    if worst > ROUNDED:
         return Fault("precision", f"vectors are rounded: cosines are {before:.5f} in the mean")
     what = f"cosines are {before:.3f} in the mean, and nothing explains that"
     if best is not None:
@@ -313,7 +314,3 @@ def _explained(got: Mapping[Role, Rows], made: Mapping[Role, Rows]) -> float:
         cosines = np.sort(_cosines(got[role], made[role]))
         means.append(cosines[: max(1, len(cosines) // 3)].mean())
     return float(np.mean(means))
-
-
-def _worst(got: Mapping[Role, Rows], wanted: Mapping[Role, Rows]) -> float:
-    return float(min(_cosines(got[role], wanted[role]).min() for role in got))

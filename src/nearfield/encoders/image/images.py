@@ -30,6 +30,7 @@ from nearfield.types.role import Role
 from nearfield.types.usage import Usage
 
 BATCH = 8  # images of one call; with more, what a layer leaves does not stay in the cache
+PATCH = 16  # pixels on a side, for so many
 
 
 class SeesImages(Protocol):
@@ -166,23 +167,28 @@ def seen(tower: SeesImages, items: Sequence[Item], places: Sequence[int]) -> Vec
     def prepared(place: int) -> dict[str, Tensor]:
         return tower.prepared([_opened(items[place], place)])
 
-    batches = [list(places[start : start + BATCH]) for start in range(0, len(places), BATCH)]
+    size = _at_once(tower)
+    batches = [list(places[start : start + size]) for start in range(0, len(places), size)]
     if not batches:
         return
     with ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="decode") as pool:
         coming = [pool.submit(prepared, place) for place in batches[0]]
         for at, following in zip(batches, [*batches[1:], []], strict=True):
             each = [image.result() for image in coming]
-            given = {}
-            for name in each[0]:
-                # each image was prepared as a batch of one
-                given[name] = torch.cat([one[name] for one in each])
+            # each image was prepared as a batch of one
+            given = {name: torch.cat([one[name] for one in each]) for name in each[0]}
             with torch.inference_mode():
                 made = tower.images(given)
                 # a GPU is still at work here: only `unit` waits for it
                 coming = [pool.submit(prepared, place) for place in following]
                 vectors = unit(made)
             yield at, vectors
+
+
+def _at_once(tower: Any) -> int:
+    """Images of one call: more where larger patches make fewer tokens of an image."""
+    steps = [layer.stride[0] for layer in tower.modules() if isinstance(layer, torch.nn.Conv2d)]
+    return int(BATCH * max(1, max(steps, default=PATCH) // PATCH) ** 2)
 
 
 def unit(vectors: Tensor) -> Any:

@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 from nearfield.serve.call import Call
 from nearfield.serve.dialect import Dialect, Route
 from nearfield.serve.images import as_url
-from nearfield.serve.kept_rows import Row
 from nearfield.serve.ranked import ranked
 from nearfield.serve.refusal import INVALID, Refusal
 from nearfield.serve.vectors import embedded, stored, token_vectors, vectors
@@ -70,7 +69,10 @@ async def _embed(call: Call, body: Embed) -> dict[str, Any]:
     role = ROLES.get(body.task or "", body.task)
     rows = await call.rows(body.model, texts, role, whole=not body.truncate)
     if body.return_multivector:
-        data = _multi_vector(call, rows)
+        data = [
+            {"object": "embedding", "index": at, "embeddings": found}
+            for at, found in enumerate(token_vectors(call, rows))
+        ]
     else:
         data = _data(vectors(call, rows, body.dimensions), body.embedding_type or "float")
     usage = {"total_tokens": call.tokens, "prompt_tokens": call.tokens}
@@ -89,13 +91,6 @@ def _data(found: Any, types: Type | list[Type]) -> list[dict[str, Any]]:
     if name == "base64":
         return embedded(found, in_base64=True)
     return embedded(stored(found, name), in_base64=False)
-
-
-def _multi_vector(call: Call, rows: list[Row]) -> list[dict[str, Any]]:
-    return [
-        {"object": "embedding", "index": at, "embeddings": found}
-        for at, found in enumerate(token_vectors(call, rows))
-    ]
 
 
 async def _rerank(call: Call, body: Rerank) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -127,16 +129,34 @@ def test_a_part_holds_its_queries_documents_and_is_in_the_next_ones(split: Split
     rng = np.random.default_rng(1)
     order, fill = rng.permutation(len(split.query_ids)), rng.permutation(200)
     found = bm25_system(split).ranking
-    sizes = []
+    sizes, earlier, before = [], set(), []
     for share in (0.05, 0.4, 0.9):
-        part = sampled(split, share, order, fill, found)
+        part = sampled(split, share, order, fill, found, before)
         ids = set(part.collection.document_ids)
+        assert earlier <= ids
+        earlier, before = ids, split.collection.document_positions(sorted(ids)).tolist()
         for grades in part.relevance.values():
             assert {document for document, grade in grades.items() if grade > 0} <= ids
         assert len(part.query_ids) >= 30
         sizes.append((len(part.query_ids), len(ids)))
     assert sizes == sorted(sizes)
     assert sizes[-1][1] == 180
+
+
+def test_a_part_of_long_documents_has_fewer_of_them(split: Split) -> None:
+    documents = split.collection.documents
+    texts = documents["text"].to_pylist()
+    texts[::2] = [f"{text} {'filler ' * 40}".strip() for text in texts[::2]]
+    longer = documents.set_column(
+        documents.schema.get_field_index("text"), "text", pa.array(texts, pa.string())
+    )
+    whole = replace(split, collection=replace(split.collection, documents=longer))
+    found = bm25_system(whole).ranking
+    found = replace(found, documents=np.tile(np.arange(0, 200, 2), (len(whole.query_ids), 1)))
+    part = sampled(whole, 0.5, range(40), range(200), found)
+    read = sum(map(len, part.collection.document_texts)) / sum(map(len, texts))
+    assert 0.45 <= read <= 0.55
+    assert len(part.collection.document_ids) < 100
 
 
 def test_each_text_is_made_once_and_one_alone_is_timed(bag, split: Split) -> None:

@@ -59,7 +59,8 @@ def rendered(
         css=markup(_resource("page.css")),
         figures=markup(_figures(drawn)),
         js=markup(js),
-        plotly=_packed(plotly),
+        # compressed to 40 %; page.js unpacks it
+        plotly=base64.b64encode(zlib.compress(plotly.encode(), 9)).decode(),
         # the hash of plotly as page.js unpacks and runs it, not as it stands in the page
         policy=_policy(plotly, js),
         plots=drawn,
@@ -108,11 +109,6 @@ def _policy(*scripts: str) -> str:
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-
-
-def _packed(script: str) -> str:
-    """A long script compressed to 40 %, which page.js unpacks."""
-    return base64.b64encode(zlib.compress(script.encode(), 9)).decode()
 
 
 def _resource(name: str) -> str:

@@ -205,7 +205,8 @@ def _file_entries(file: Path, root: Path, module: str) -> Iterator[Entry]:
         long_enough = MIN_WORDS <= len(query.split()) <= MAX_WORDS
         if not long_enough or all(map(_does_nothing, node.body)):
             continue
-        document = _cut(lines, _start(node), node.end_lineno or node.lineno, _hidden(node))
+        start = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+        document = _cut(lines, start, node.end_lineno or node.lineno, _hidden(node))
         if _plain(query) not in _plain(document):
             yield Entry(f"{path}:{name}", module, query, document)
 
@@ -248,10 +249,6 @@ def _hidden(node: Definition) -> list[range]:
         if isinstance(child, _DEFINITIONS):
             hidden.append(range(child.body[0].lineno, (child.end_lineno or child.lineno) + 1))
     return hidden
-
-
-def _start(node: Definition) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 def _docstring_lines(node: ast.AST) -> range:

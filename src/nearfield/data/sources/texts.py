@@ -89,8 +89,9 @@ def document_files(folder: Path) -> list[Path]:
     """
     found = []
     for path in folder.rglob("*"):
-        named = path.suffix.lower() in SUFFIXES
-        if named and not _left_out(path.relative_to(folder)) and not path.is_dir():
+        parts = path.relative_to(folder).parts
+        left_out = parts[0] == "qrels" or any(part.startswith(".") for part in parts)
+        if path.suffix.lower() in SUFFIXES and not left_out and not path.is_dir():
             found.append(path)
     return sorted(found)
 
@@ -149,10 +150,6 @@ def _read(path: Path) -> tuple[str, str]:
     if path.suffix.lower() in _HTML:
         return html_text(text)
     return text.strip(), ""
-
-
-def _left_out(path: Path) -> bool:
-    return path.parts[0] == "qrels" or any(part.startswith(".") for part in path.parts)
 
 
 def _recognise(given: object, options: DataOptions) -> TextFolder | None:

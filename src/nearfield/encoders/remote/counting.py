@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from nearfield.extras import installed
 
@@ -43,7 +43,9 @@ def counter_of(*, encoding: str, tokenizer: str) -> Counter:
         except Exception as error:  # it fetches the encoding, by requests
             log.debug("tiktoken: %s: %s", encoding, error)
         else:
-            return Counter(lambda texts: _by_tiktoken(found, texts), "tiktoken")
+            # what looks like a special token is text to the API
+            ids = partial(found.encode_batch, disallowed_special=())
+            return Counter(lambda texts: [*map(len, ids(list(texts)))], "tiktoken")
     if tokenizer:
         from huggingface_hub import hf_hub_download
         from tokenizers import Tokenizer
@@ -56,17 +58,11 @@ def counter_of(*, encoding: str, tokenizer: str) -> Counter:
             # a tokenizer.json may cut and pad by itself, and the vendor counts what it is sent
             own.no_truncation()
             own.no_padding()
-            return Counter(lambda texts: _by_tokenizer(own, texts), f"the tokeniser {tokenizer}")
+            return Counter(
+                lambda texts: [len(one.ids) for one in own.encode_batch(list(texts))],
+                f"the tokeniser {tokenizer}",
+            )
     return Counter(lambda texts: [estimated(text) for text in texts])
-
-
-def _by_tiktoken(encoding: Any, texts: Sequence[str]) -> list[int]:
-    # what looks like a special token is text to the API
-    return [len(ids) for ids in encoding.encode_batch(list(texts), disallowed_special=())]
-
-
-def _by_tokenizer(tokenizer: Any, texts: Sequence[str]) -> list[int]:
-    return [len(found.ids) for found in tokenizer.encode_batch(list(texts))]
 
 
 def estimated(text: str) -> int:

@@ -105,28 +105,34 @@ def _parts(split: Split, seed: int) -> Iterator[Split]:
     order = rng.permutation(len(split.query_ids)).tolist()
     fill = rng.permutation(_documents(split)).tolist()
     found = bm25_system(split).ranking
-    parts = [sampled(split, share, order, fill, found) for share in PARTS]
-    if _documents(split) <= SMALL:
-        parts[-1] = split
-    before = 0
-    for part in parts:
+    before: list[int] = []
+    for share in PARTS:
+        whole = share == PARTS[-1] and _documents(split) <= SMALL
+        part = split if whole else sampled(split, share, order, fill, found, before)
         # of a small collection the next part may be no larger
-        if _documents(part) > before:
+        if _documents(part) > len(before):
             yield part
-            before = _documents(part)
+            before = split.collection.document_positions(part.collection.document_ids).tolist()
 
 
 def sampled(
-    split: Split, share: float, order: Sequence[int], fill: Sequence[int], found: Ranking
+    split: Split,
+    share: float,
+    order: Sequence[int],
+    fill: Sequence[int],
+    found: Ranking,
+    before: Sequence[int] = (),
 ) -> Split:
     """About `share` of the split's documents and the queries that these are enough for, or all of
     it where those would be all documents.
 
     Queries come in `order` until their relevant documents are half of the part, 30 of them at
-    least; then the documents that `found` has for these queries, the best of each first; then
-    those in the order of `fill`.
+    least; then the documents of the part `before`, which are encoded; then those that `found` has
+    for these queries, the best of each first; then those in the order of `fill`. It is smaller
+    where these are longer than others: no more than `share` of all characters.
     """
     size = round(share * _documents(split))
+    lengths = np.array([*map(len, split.collection.document_texts)])
     chosen: dict[int, None] = {}
     queries: list[int] = []
     for row in order:
@@ -140,12 +146,14 @@ def sampled(
     if size >= _documents(split):
         return split
     # turned to (depth, queries), so that each query's best comes before any second best
-    candidates = [*found.documents[queries].T.ravel().tolist(), *fill]
+    candidates = [*before, *found.documents[queries].T.ravel().tolist(), *fill]
+    room = share * lengths.sum() - lengths[[*chosen]].sum()
     for document in candidates:
-        if len(chosen) >= size:
+        if len(chosen) >= size or room < 0:
             break
-        if document >= 0:
-            chosen[int(document)] = None
+        if document >= 0 and document not in chosen:
+            chosen[document] = None
+            room -= lengths[document]
     rows = pa.array(sorted(chosen))
     part = replace(split.collection, documents=split.collection.documents.take(rows))
     return replace(split.part(sorted(queries)), collection=part)

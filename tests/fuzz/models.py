@@ -88,7 +88,7 @@ def whole_models(place: Path) -> dict[str, tuple[str, ...]]:
     from nomic_vision import tiny
     from sparse_models import tiny_splade
     from static_models import model2vec_folder, sentence_transformers_folder
-    from three_heads import tiny_three_heads
+    from three_head_models import tiny_three_heads
     from tiny import tiny_model
     from tiny_cross import TEMPLATE, tiny_cross, tiny_decoder
     from towers import tiny_image_model, tiny_towers

@@ -65,7 +65,7 @@ def write_test_alone(data: str, to: Path) -> None:
     """The collection with its test queries alone, as a BEIR folder."""
     whole = open_collection(data)
     judged = whole.judgements.filter(pc.equal(whole.judgements["split"], "test"))
-    asked = whole.queries.filter(pc.is_in(whole.queries["id"], judged["query_id"].combine_chunks()))
+    asked = whole.queries.filter(pc.is_in(whole.queries["id"], judged["query"].combine_chunks()))
     write_beir(dataclasses.replace(whole, queries=asked, judgements=judged), to)
 
 

@@ -59,10 +59,10 @@ def allowed(where: Mask | None, documents: int) -> Positions | None:
     """
     if where is None:
         return None
-    flags = isinstance(where, np.ndarray) and where.dtype == bool
-    if not flags or where.shape != (documents,):
+    given = np.asarray(where)
+    if given is not where or given.dtype != bool or given.shape != (documents,):
         raise ContractError(
-            f"`where` is {where!r}; wanted bool of ({documents},), one entry per document"
+            f"`where` is {given.dtype} of shape {given.shape}; wanted ({documents},), an array of bool"
         )
     return np.flatnonzero(where)
 

@@ -62,7 +62,7 @@ def allowed(where: Mask | None, documents: int) -> Positions | None:
     given = np.asarray(where)
     if given is not where or given.dtype != bool or given.shape != (documents,):
         raise ContractError(
-            f"`where` is {given.dtype} of shape {given.shape}; wanted ({documents},), an array of bool"
+            f"`where` is {given.dtype} of shape {given.shape}; wanted ({documents},), a bool array"
         )
     return np.flatnonzero(where)
 

@@ -4,6 +4,7 @@ window, without a mask.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -112,47 +113,55 @@ def attention(
         mixed = varlen_attn(query, key, value, at, at, longest, longest, **how)
         assert isinstance(mixed, Tensor)  # it is a pair only when more is asked for
         return mixed
-    return _by_length(
-        query, key, value, groups, scale=scale, causal=causal, window=window, dropout=dropout
-    )
+
+    def near(length: int) -> Tensor | None:
+        if window is None or length <= window:
+            return None
+        return groups.near(length, window, causal=causal)
+
+    with sdpa_kernel(_KERNELS) if query.is_cuda else nullcontext():
+        return by_length(
+            query, key, value, groups, near, scale=scale, causal=causal, dropout=dropout
+        )
 
 
-def _by_length(
+def by_length(
     query: Tensor,
     key: Tensor,
     value: Tensor,
     groups: Groups,
+    mask_of: Callable[[int], Tensor | None],
     *,
-    scale: float | None,
-    causal: bool,
-    window: int | None,
+    scale: float | None = None,
+    causal: bool = False,
     dropout: float,
 ) -> Tensor:
-    """As `attention`, with one call of scaled_dot_product_attention per run of equal length."""
+    """As `attention`, with one call of scaled_dot_product_attention per run of equal length.
+
+    `mask_of` gives what is masked or added in sequences of a length, (..., length, length).
+    """
     shared = query.shape[1] != key.shape[1]
     parts = []
     # (count, heads, length, d) of each run
-    queries = by_run(query, groups)
-    keys = by_run(key, groups)
-    values = by_run(value, groups)
+    queries = _by_run(query, groups)
+    keys = _by_run(key, groups)
+    values = _by_run(value, groups)
     runs = zip(groups.runs, groups.seen, queries, keys, values, strict=True)
-    with sdpa_kernel(_KERNELS) if query.is_cuda else nullcontext():
-        for (_, _, length), seen, q, k, v in runs:
-            if seen < length:
-                k = k[:, :, :seen]
-                v = v[:, :, :seen]
-            mask = None
-            if window is not None and length > window:
-                mask = groups.near(length, window, causal=causal)[:, :seen]
-            alone = causal and mask is None  # else the mask says it
-            mixed = scaled_dot_product_attention(
-                q, k, v, mask, dropout, is_causal=alone, scale=scale, enable_gqa=shared
-            )
-            parts.append(mixed.transpose(1, 2).flatten(0, 1))  # (count x length, heads, d)
+    for (_, _, length), seen, q, k, v in runs:
+        mask = mask_of(length)
+        if seen < length:
+            k = k[:, :, :seen]
+            v = v[:, :, :seen]
+            mask = None if mask is None else mask[..., :seen]
+        alone = causal and mask is None  # else the mask says it
+        mixed = scaled_dot_product_attention(
+            q, k, v, mask, dropout, is_causal=alone, scale=scale, enable_gqa=shared
+        )
+        parts.append(mixed.transpose(1, 2).flatten(0, 1))  # (count x length, heads, d)
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def by_run(rows: Tensor, groups: Groups) -> list[Tensor]:
+def _by_run(rows: Tensor, groups: Groups) -> list[Tensor]:
     """The sequences of each run: rows (T, heads, d) to views (count, heads, length, d).
 
     By one split and not by slices, whose gradients would each be a whole row of zeros but for one

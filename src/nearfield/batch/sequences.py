@@ -106,9 +106,9 @@ def laid_out(starts: Places, lengths: Places) -> tuple[Places, Places]:
     return moved + np.arange(offsets[-1]), offsets
 
 
-def offsets_of(lengths: Places | Sequence[int]) -> Places:
-    """(n + 1,) int64: where sequences of these lengths begin, end to end, and where the last
-    ends.
+def offsets_of(lengths: Array | Sequence[int]) -> Places:
+    """(n + 1,) int64: where sequences of these lengths begin, end to end, and where the last ends;
+    of a mask, how many are True before each place.
     """
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])

@@ -366,7 +366,7 @@ def _without(tokens: Tokens, id_: int) -> Tokens:
     if kept.all():
         return tokens
     # how many tokens are kept before each place, so that an offset becomes the one among these
-    before = np.concatenate([[0], np.cumsum(kept)])
+    before = offsets_of(kept)
     return replace(
         tokens,
         ids=tokens.ids[kept],

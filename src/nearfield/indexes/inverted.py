@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from nearfield.batch.sequences import offsets_of
 from nearfield.errors import ContractError, InputError
 from nearfield.indexes.exact import chosen_kernels
 from nearfield.indexes.index import Index, allowed, ranking_of
@@ -61,7 +62,7 @@ class Inverted(Index[Sparse]):
                 "use the index scored"
             )
         vectors.check_terms()  # what is made of them is written and read as far as they say
-        starts = np.concatenate([[0], np.cumsum(vectors.found_in)])
+        starts = offsets_of(vectors.found_in)
         postings = np.empty(starts[-1], np.int32)
         weights = np.empty(starts[-1], np.float32)
         free = starts[:-1].copy()
@@ -109,7 +110,7 @@ class Inverted(Index[Sparse]):
         places = np.full(self.items, -1, np.int32)
         places[positions] = np.arange(len(positions))
         kept = places[self.documents] >= 0
-        before = np.concatenate([[0], np.cumsum(kept)])  # how many postings are kept before each
+        before = offsets_of(kept)  # how many postings are kept before each
         return replace(
             self,
             starts=before[self.starts],

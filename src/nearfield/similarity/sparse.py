@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nearfield.batch.sequences import offsets_of
 from nearfield.errors import ContractError, InputError, nearest
 from nearfield.similarity.embeddings import OFFSETS, Counts, Embeddings, chosen
 from nearfield.similarity.explained import Match, Names
@@ -178,7 +179,7 @@ class Sparse(Embeddings):
         order = np.lexsort((self.terms, -np.abs(self.weights.astype(np.float32)), row))
         rank = np.arange(len(order)) - self.offsets[row]  # rows keep their places under this order
         kept = np.sort(order[rank < terms])  # terms rise within a row
-        offsets = np.concatenate([[0], np.cumsum(np.minimum(self.active, terms))])
+        offsets = offsets_of(np.minimum(self.active, terms))
         return replace(self, weights=self.weights[kept], terms=self.terms[kept], offsets=offsets)
 
     def quantise(self, storage: str, *, like: Sparse | None = None) -> Sparse:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nearfield.batch.sequences import laid_out
 from nearfield.data.readers.word_tests import Analogies, read_analogies
 from nearfield.data.word_vectors import WordVectors
 from nearfield.errors import InputError
@@ -150,6 +151,6 @@ def _barred(twins: Positions, asked: Positions) -> tuple[Positions, Positions]:
     low = np.searchsorted(twins[order], asked.ravel(), side="left")
     high = np.searchsorted(twins[order], asked.ravel(), side="right")
     counts = high - low
-    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     rows = np.repeat(np.arange(asked.size) // 3, counts)
-    return rows, order[np.repeat(low, counts) + within]
+    alike, _ = laid_out(low, counts)
+    return rows, order[alike]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nearfield.batch.packed import Packed
+from nearfield.batch.sequences import offsets_of
 from nearfield.errors import ModelError
 from nearfield.formats.architectures import ARCHITECTURES, UNKNOWN
 from nearfield.models.backbones.attention import IMPLEMENTATION, register
@@ -105,7 +106,7 @@ def _positions_after_padding(batch: Packed, padding: int) -> Integers:
     for one that a text holds itself.
     """
     real = batch.ids != padding
-    counted = np.concatenate([[0], np.cumsum(real)])
+    counted = offsets_of(real)
     # how many there are before a token's sequence
     before = np.repeat(counted[batch.offsets[:-1]], batch.lengths)
     return np.where(real, counted[1:] - before, 0) + padding

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nearfield.batch.packed import Packed
+from nearfield.batch.sequences import offsets_of
 from nearfield.formats.late_interaction import INLINE, LateInteraction
 from nearfield.models.heads.arrays import beside, normalised, to_numpy
 from nearfield.models.heads.head import Given, Head
@@ -77,5 +78,5 @@ class LateInteractionHead(Head[Any]):
 def _offsets(batch: Packed) -> Integers:
     """(n + 1,): where each sequence's tokens begin among those that get a vector."""
     # (T + 1,) how many of the tokens before each place count
-    before = np.concatenate([[0], np.cumsum(batch.filled("counted"))])
+    before = offsets_of(batch.filled("counted"))
     return before.astype(np.int64)[batch.offsets]

@@ -47,7 +47,7 @@ class MultiVector(Embeddings):
         return len(self.offsets) - 1
 
     def __getitem__(self, items: slice | Sequence[int] | Array) -> MultiVector:
-        places, offsets = segments(self.offsets, np.arange(len(self))[items])
+        places, offsets = segments(self.offsets, items)
         return replace(
             self, tokens=self.tokens[places], offsets=offsets, counts=chosen(self.counts, items)
         )

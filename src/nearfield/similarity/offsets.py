@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +12,9 @@ from nearfield.batch.sequences import laid_out, offsets_of
 from nearfield.types.arrays import Floats, Integers
 
 
-def segments(offsets: Integers, chosen: Integers) -> tuple[Integers, Integers]:
-    """Where the values of the `chosen: (m,)` segments lie, end to end, and the offsets (m + 1,)
-    that they have then.
+def segments(offsets: Integers, chosen: Any) -> tuple[Integers, Integers]:
+    """Where the values of the m segments that are `chosen`, by a slice or by their positions, lie
+    end to end, and the offsets (m + 1,) that they have then.
     """
     return laid_out(offsets[:-1][chosen], np.diff(offsets)[chosen])
 

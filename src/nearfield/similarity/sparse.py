@@ -84,7 +84,7 @@ class Sparse(Embeddings):
         return len(self.offsets) - 1
 
     def __getitem__(self, items: slice | Sequence[int] | Array) -> Sparse:
-        places, offsets = segments(self.offsets, np.arange(len(self))[items])
+        places, offsets = segments(self.offsets, items)
         return replace(
             self,
             weights=self.weights[places],

@@ -40,7 +40,7 @@ class Ragged(Represented):
     def __getitem__(self, rows: slice | Tensor) -> Ragged:
         # offsets stay on the processor, wherever the tokens are
         wanted = rows if isinstance(rows, slice) else rows.cpu().numpy()
-        places, offsets = segments(self.offsets, np.arange(len(self))[wanted])
+        places, offsets = segments(self.offsets, wanted)
         tokens = self.tokens[beside(places, self.tokens)]
         return replace(self, tokens=tokens, offsets=offsets)
 

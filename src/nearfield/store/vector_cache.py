@@ -145,7 +145,7 @@ class VectorCache:
                 stacklevel=4,
             )
         self._base.close()
-        Kept(self.path, 0, 0.0).remove()
+        remove_file(self.path)
         self._connect()
         self._identify()
         return action()
@@ -278,7 +278,7 @@ class VectorCache:
             if total <= limit:
                 break
             total -= oldest.size
-            oldest.remove()
+            remove_file(oldest.path)
         return True
 
 
@@ -333,10 +333,11 @@ class Kept:
                 base.close()
         return facts | {"vectors": str(count)}
 
-    def remove(self) -> None:
-        """Remove the file. A process that has it open keeps what it has until it ends."""
-        for end in ("", "-wal", "-shm"):
-            self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+
+def remove_file(path: Path) -> None:
+    """Remove a file of vectors. A process that has it open keeps what it has until it ends."""
+    for end in ("", "-wal", "-shm"):  # what SQLite keeps beside it
+        path.with_name(path.name + end).unlink(missing_ok=True)
 
 
 def vectors_folder() -> Path:

@@ -14,7 +14,7 @@ from nearfield.errors import InputError, StorageError, nearest
 from nearfield.store.atomic import storage
 from nearfield.store.fields import read_json
 from nearfield.store.home import home, models_folder
-from nearfield.store.vector_cache import kept_vectors
+from nearfield.store.vector_cache import kept_vectors, remove_file
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,8 @@ class Cached:
         with storage(self.path):
             if self.path.is_dir():
                 shutil.rmtree(self.path)
-                return
-            for end in ("", "-wal", "-shm"):  # what SQLite keeps beside a file of vectors
-                self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+            else:
+                remove_file(self.path)
 
 
 def cached(kinds: Sequence[str] = ()) -> list[Cached]:

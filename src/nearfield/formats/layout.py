@@ -42,7 +42,7 @@ class Files:
     @cached_property
     def modules(self) -> list[Module]:
         """The modules that texts, or documents, go through; none where the folder names none."""
-        return routed(self.path, read_modules(self.path))
+        return routed(read_modules(self.path))
 
     @property
     def kinds(self) -> list[str]:

@@ -57,14 +57,14 @@ class _Routes:
     modules: list[Module]
 
 
-def routed(path: Path, modules: list[Module]) -> list[Module]:
+def routed(modules: list[Module]) -> list[Module]:
     """The modules that documents go through: those of a Router among `modules`, else `modules`
     themselves.
 
     Raises ModelError for a Router of any other shape than a table for queries and a SPLADE model
     for documents.
     """
-    found = _routes(path, modules)
+    found = _routes(modules)
     if found is None:
         return modules
     kinds = {}
@@ -83,7 +83,7 @@ def looked_up(path: Path) -> LookedUp | None:
     """The table of the queries of the folder at `path`, None where they go through the transformer
     as documents do.
     """
-    found = _routes(path, read_modules(path))
+    found = _routes(read_modules(path))
     if found is None:
         return None
     # `routed`, which a layout calls first, has refused every other shape
@@ -98,7 +98,7 @@ def looked_up(path: Path) -> LookedUp | None:
 
 def routed_folders(path: Path) -> list[Path]:
     """The folders of the Router's modules under `path`, none where there is no Router."""
-    found = _routes(path, read_modules(path))
+    found = _routes(read_modules(path))
     if found is None:
         return []
     return [module.folder for module in found.modules]
@@ -139,7 +139,7 @@ def write_router(stage: Path) -> None:
     write_json(stage / CONFIG, {"types": types, "structure": structure, "parameters": parameters})
 
 
-def _routes(path: Path, modules: list[Module]) -> _Routes | None:
+def _routes(modules: list[Module]) -> _Routes | None:
     """What the config of the Router that `modules` consist of says, None where they are others."""
     if len(modules) != 1 or modules[0].kind != ROUTER:
         return None

@@ -9,12 +9,11 @@ from pydantic import BaseModel, Field
 from nearfield.serve.call import Call
 from nearfield.serve.dialect import Dialect, Route
 from nearfield.serve.refusal import INVALID, UNKNOWN, Refusal
-from nearfield.serve.texts import texts_of
+from nearfield.serve.texts import Given, texts_of
 from nearfield.serve.vectors import embedded, vectors
 
 # OpenAI takes no longer list.
 MOST_INPUTS = 2048
-Input = str | list[str] | list[int] | list[list[int]]
 _CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 _TYPES = {429: "requests", 500: "server_error", 503: "server_error", 504: "server_error"}
 
@@ -23,7 +22,7 @@ class Embed(BaseModel):
     """The body of `/v1/embeddings`; token ids are the served model's own."""
 
     model: str
-    input: Input
+    input: Given
     dimensions: int | None = Field(None, ge=1)
     encoding_format: Literal["float", "base64"] | None = "float"
     user: str | None = None

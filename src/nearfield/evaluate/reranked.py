@@ -23,7 +23,6 @@ def reranked_system(
     split: Split,
     *,
     depth: int = DEPTH,
-    name: str | None = None,
     progress: Progress = silent,
 ) -> System:
     """`system` with each query's first `depth` results ordered by `scorer`.
@@ -66,7 +65,7 @@ def reranked_system(
         notes += (f"{scorer.name}: documents of {of} were longer than it reads and were cut",)
     return replace(
         system,
-        name=name or f"{system.name} reranked by {scorer.name}",
+        name=f"{system.name} reranked by {scorer.name}",
         model=f"{system.model} + {scorer.name}",
         ranking=replace(ranking, documents=found, scores=scores),
         query_milliseconds=wait,

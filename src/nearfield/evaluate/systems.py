@@ -142,22 +142,20 @@ def cut_system(encoded: EncodePass, cut: Cut, depth: int, *, name: str, model: s
     )
 
 
-def bm25_system(
-    split: Split, *, name: str = "bm25", stemmer: str | None = "english", depth: int = DEPTH
-) -> System:
+def bm25_system(split: Split, *, depth: int = DEPTH) -> System:
     """BM25 on the split's collection, the baseline; its documents per second are those of
     indexing.
     """
     collection = split.collection
     texts = split.query_texts
     started = time.perf_counter()
-    stage = bm25(collection.document_texts, BagOfWords(stemmer=stemmer))
+    stage = bm25(collection.document_texts, BagOfWords())
     speed = len(stage.index) / max(time.perf_counter() - started, 1e-9)
     retriever = Retriever(collection.document_ids, collection.document_texts, [stage])
     alone = seconds_each(lambda row: stage.find(texts[row : row + 1], depth), len(texts))
     return System(
-        name=name,
-        model=name,
+        name="bm25",
+        model="bm25",
         dim=None,
         storage="",
         ranking=retriever.search(Queries.of(split), depth),

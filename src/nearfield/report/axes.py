@@ -76,7 +76,6 @@ def frame(title: str = "") -> dict[str, Any]:
 def score_axis(
     values: Sequence[float],
     *,
-    title: str = "",
     ticks: int = 5,
     pad: float = 0.08,
     sign: bool = False,
@@ -101,7 +100,7 @@ def score_axis(
         if least - SAME <= step * number <= most + SAME:
             at.append(step * number)
     text = [_tick(value, step, sign=sign) for value in at]
-    return {**frame(title), "range": [low, high], "tickvals": at, "ticktext": text}
+    return {**frame(), "range": [low, high], "tickvals": at, "ticktext": text}
 
 
 def log_axis(

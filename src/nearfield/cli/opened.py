@@ -95,7 +95,7 @@ def open_model(
     )
 
 
-def open_reranker(name: str, *, precision: str = "float32", device: str = "auto") -> PairScorer:
+def open_reranker(name: str, *, precision: str, device: str) -> PairScorer:
     """The reranker of this spec, which may run its folder's code where the command was told so."""
     from nearfield.encoders.load import load_reranker
     from nearfield.runtimes.options import OpenOptions

@@ -91,7 +91,7 @@ def with_larger_dev(collection: Collection, *, enough: int, seed: int = 0) -> Co
     return _moved(collection, in_train, moved)
 
 
-def folds(collection: Collection, count: int, *, seed: int = 0) -> list[list[str]]:
+def folds(collection: Collection, count: int, *, seed: int) -> list[list[str]]:
     """The judged queries of `train` in up to `count` parts of about one size that share no group
     (see `split_by_group`).
 

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def judged_split(
-    collection: Collection, name: str | None, on: str, *, models: Sequence[Any] = ()
+    collection: Collection, name: str | None, on: str, *, models: Sequence[Any]
 ) -> Split:
     """The split called `name` of the collection opened from `on`; test where none is named, and
     all queries where the collection was never split.

@@ -48,7 +48,7 @@ def refuse_trained_on(
     return tuple(f"{note}: its score there says nothing of other queries" for note in notes)
 
 
-def refuse_seen(models: Mapping[str, TrainedOn], *splits: Split, allow: Names[str] = ()) -> None:
+def refuse_seen(models: Mapping[str, TrainedOn], *splits: Split, allow: Names[str]) -> None:
     """Raise as `refuse_trained_on` does for any of the splits, before the models by these names are
     measured on them.
     """

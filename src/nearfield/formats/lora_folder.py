@@ -175,7 +175,7 @@ def lora_json(
     alphas: Mapping[str, float],
     *,
     base: str | None,
-    beside: Sequence[str] = (),
+    beside: Sequence[str],
 ) -> dict[str, Any]:
     """What adapter_config.json holds for an adapter on layers of these ranks and alphas, with the
     whole weights called `beside`.

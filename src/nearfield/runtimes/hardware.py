@@ -56,7 +56,7 @@ def bfloat16_in_hardware(device: str = "cpu") -> str:
         return ""
 
 
-def fast_precision(device: str = "cpu") -> tuple[str, str]:
+def fast_precision(device: str) -> tuple[str, str]:
     """What the precision "auto" means on the device, bfloat16 or float32, and why in words."""
     multiplier = bfloat16_in_hardware(device)
     if multiplier:

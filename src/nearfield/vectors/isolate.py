@@ -39,7 +39,7 @@ def encode_each(
     role: Role,
     *,
     empty: Embeddings,
-    progress: Progress = silent,
+    progress: Progress,
 ) -> Isolated:
     """The embeddings of `texts`, and of each text that the model cannot encode (its vector would
     not be finite) why.

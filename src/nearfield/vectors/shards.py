@@ -41,9 +41,7 @@ class Shard:
         return whole.hexdigest()
 
 
-def cut_shards(
-    rows: Iterable[Row], *, most_rows: int = ROWS, most_bytes: int = BYTES
-) -> Iterator[Shard]:
+def cut_shards(rows: Iterable[Row], *, most_rows: int, most_bytes: int) -> Iterator[Shard]:
     """`rows` in shards of at most `most_rows` rows and `most_bytes` of text (one row at least): the
     cut depends on the rows alone.
     """

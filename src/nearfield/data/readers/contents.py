@@ -104,7 +104,7 @@ class Contents:
 
 
 def proposed(
-    error: UnknownColumnsError, contents: Contents, textless: Collection[str] = ()
+    error: UnknownColumnsError, contents: Contents, textless: Collection[str]
 ) -> InputError:
     """The error, with the options that the contents suggest: nothing is taken for sure that no name
     says. `textless` are columns that were not taken by their names, as they hold no texts.

@@ -73,7 +73,7 @@ def tolerant_lines(
         yield number, decoded(raw, path, number)
 
 
-def raw_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[int, bytes | InputError]]:
+def raw_lines(path: Path, encoding: str | None) -> Iterator[tuple[int, bytes | InputError]]:
     """The number and the bytes in UTF-8 of each line of a file, without its line break; an
     InputError where they are more than LIMIT. The encoding is UTF-8 or UTF-16 where none is given.
 

@@ -77,10 +77,10 @@ def attention(
     value: Tensor,
     groups: Groups,
     *,
-    scale: float | None = None,
-    causal: bool = False,
-    window: int | None = None,
-    dropout: float = 0.0,
+    scale: float | None,
+    causal: bool,
+    window: int | None,
+    dropout: float,
 ) -> Tensor:
     """softmax(scale q k') v within each sequence: query (T, heads, d), key and value (T, key heads,
     d) to (T, heads, d).

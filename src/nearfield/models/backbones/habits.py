@@ -35,7 +35,7 @@ class Habits:
     hidden: int | None = None
 
 
-def habits_of(backbone: Any, ids: Tensor, *, known: bool = True) -> Habits:
+def habits_of(backbone: Any, ids: Tensor, *, known: bool) -> Habits:
     """The habits of `backbone` as two texts of equal length show them: `ids` (L,), those of a real
     text, and these backwards.
 

@@ -19,7 +19,7 @@ _SHOWN = 3
 
 
 def refuse_misfits(
-    model: Any, report: Mapping[str, Any], folder: Path, *, pooled: bool, also: str = ""
+    model: Any, report: Mapping[str, Any], folder: Path, *, pooled: bool, also: str
 ) -> None:
     """Raise ModelError, naming them, where weights are missing, of another shape, or read by
     nothing.

@@ -7,7 +7,7 @@ from nearfield.similarity.sparse import Sparse
 from nearfield.types.arrays import Floats
 
 
-def term_embeddings(weights: Floats, *, similarity: str, max_terms: int | None = None) -> Sparse:
+def term_embeddings(weights: Floats, *, similarity: str, max_terms: int | None) -> Sparse:
     """The embeddings of `weights: (n, vocabulary)`, with the `max_terms` greatest of each item.
 
     Raises ModelError where weights are not finite: the model's own are broken.

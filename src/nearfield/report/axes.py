@@ -192,9 +192,9 @@ def safe(text: str) -> str:
     return html.escape(text, quote=False)
 
 
-def wrapped(text: str, *, width: int = 44, most: int = 160) -> str:
-    """Text from data for a hover label: at most `most` characters, broken every `width`."""
-    return "<br>".join(safe(part) for part in textwrap.wrap(clipped(text, most), width))
+def wrapped(text: str) -> str:
+    """Text from data for a hover label: at most 160 characters, broken every 44."""
+    return "<br>".join(safe(part) for part in textwrap.wrap(clipped(text, 160), 44))
 
 
 def clipped(text: str, most: int) -> str:

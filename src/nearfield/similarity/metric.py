@@ -11,6 +11,8 @@ from nearfield.similarity.functions import similarity
 from nearfield.types.arrays import Array
 from nearfield.types.contract import Contract
 
+_TOLERANCE = 1e-6  # scores that differ by less are a tie
+
 
 def warn_of_metric(contract: Contract, metric: str, *, query: Array, document: Array) -> None:
     """Warn with MetricWarning when `metric` is not the contract's, with the cost measured on
@@ -41,21 +43,21 @@ def warn_of_metric(contract: Contract, metric: str, *, query: Array, document: A
     )
 
 
-def turned_pairs(own: Array, other: Array, *, tolerance: float = 1e-6) -> tuple[int, int]:
+def turned_pairs(own: Array, other: Array) -> tuple[int, int]:
     """Of all pairs of columns in the rows of two score matrices (n, m): how many come in opposite
     orders, and how many there are.
 
-    Differences within `tolerance` count as ties, which are in no order.
+    Differences within `_TOLERANCE` count as ties, which are in no order.
     """
     rows, columns = own.shape
     turned = 0
     for a, b in zip(own, other, strict=True):  # one row at a time: (m, m), never (n, m, m)
-        opposite = _signs(a, tolerance) * _signs(b, tolerance) < 0
+        opposite = _signs(a) * _signs(b) < 0
         turned += int(opposite.sum()) // 2  # each pair is there twice, as (i, j) and (j, i)
     return turned, rows * columns * (columns - 1) // 2
 
 
-def _signs(row: Array, tolerance: float) -> Array:
+def _signs(row: Array) -> Array:
     difference = row[:, None] - row[None, :]
-    signs: Array = np.sign(difference) * (np.abs(difference) > tolerance)
+    signs: Array = np.sign(difference) * (np.abs(difference) > _TOLERANCE)
     return signs

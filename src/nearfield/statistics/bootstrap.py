@@ -21,15 +21,12 @@ def mean_interval(
     values: npt.ArrayLike,
     *,
     confidence: float = 0.95,
-    resamples: int = RESAMPLES,
     seed: int = 0,
     bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Estimate:
     """The mean of `values: (n,)`, one per query, and its interval as `mean_intervals` makes it."""
     row = finite(values, "value")[None, :]
-    return mean_intervals(
-        row, confidence=confidence, resamples=resamples, seed=seed, bounds=bounds
-    )[0]
+    return mean_intervals(row, confidence=confidence, seed=seed, bounds=bounds)[0]
 
 
 def mean_intervals(

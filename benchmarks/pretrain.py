@@ -45,9 +45,10 @@ def main() -> None:
     ]
     models = [asked.model, *map(str, made)]
     if asked.tune:
-        for name, model in zip(["base", *asked.objectives.split(",")], models, strict=True):
+        names = ["base", *asked.objectives.split(",")]
+        for name, model in zip(names, tuple(models), strict=True):
             to = asked.to / f"tuned-{name}"
-            print(tune(model, asked.data, to=to))
+            print(tune(model, asked.data, to=to), flush=True)
             models.append(str(to / "model"))
     print(nf.compare(models, collection.split("test")))
 

@@ -43,6 +43,15 @@ def test_two_stages_are_fused_as_deep_as_a_fusion_looks() -> None:
     same(found, reciprocal_rank_fusion(list(found.parts.values()), k=7))
 
 
+@pytest.mark.parametrize("stages", [[MODEL], [WORDS], [MODEL, WORDS]])
+def test_more_results_than_documents_are_all_documents(stages: list[FirstStage]) -> None:
+    """So many places would not fit into memory, or into an array's size."""
+    for k in (10**12, 10**20):
+        found = Retriever(IDS, TEXTS, stages).search(QUERIES, k)
+        same(found, Retriever(IDS, TEXTS, stages).search(QUERIES, len(IDS)))
+        same(stages[0].find(SPLIT.query_texts, k), stages[0].find(SPLIT.query_texts, len(IDS)))
+
+
 def test_the_fusion_is_a_value() -> None:
     def second(rankings: object, *, k: int) -> Ranking:
         return rankings[1].top(k)  # type: ignore[index, no-any-return]

@@ -468,12 +468,13 @@ def test_hardness_is_a_constant_in_the_gradient() -> None:
     [
         ("contrastive", "a score of 1, .* or 0"),
         ("softmax", "the number of their class, a whole number from 0 to 2"),
+        ("squared-error", "a cosine, -1 to 1; divide the scores"),
     ],
 )
 def test_a_score_that_means_nothing_is_refused(name: str, why: str) -> None:
     objective = objective_of(Recipe.of({"objective": name}))
     (q, d, _), _ = given(0)
-    held = {"positive": torch.arange(B), "score": torch.tensor(ALIKE)}
+    held = {"positive": torch.arange(B), "score": 5 * torch.tensor(ALIKE)}
     learned = objective.learns(DIM, 0)
     with pytest.raises(InputError, match=why):
         objective(Examples(Rows(q), Rows(d), held, None, learned))

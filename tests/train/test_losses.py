@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from nearfield.models.heads.represented import Rows
 from nearfield.train.objectives.examples import Examples
@@ -134,6 +134,35 @@ def test_matryoshka_is_the_mean_over_cut_vectors() -> None:
         parts.append(float(infonce(*cut, positive, temperature=0.1)))
     ours = Matryoshka(InfoNCE(0.1), (6, 4, 2))(examples(query, document, positive))
     assert float(ours) == pytest.approx(sum(parts) / 3)
+
+
+def test_cut_vectors_learn_what_whole_ones_say_of_all_documents() -> None:
+    query, document, positive = batch(4)
+
+    def scores(dim: int) -> Tensor:
+        cut = [nn.functional.normalize(vectors[:, :dim], dim=1) for vectors in (query, document)]
+        return cut[0] @ cut[1].T / 0.2
+
+    away = 0.0
+    for dim in (4, 2):
+        for said, wanted in zip(scores(dim).tolist(), scores(6).tolist(), strict=True):
+            share = [math.exp(each) / sum(map(math.exp, wanted)) for each in wanted]
+            own = [math.exp(each) / sum(map(math.exp, said)) for each in said]
+            away += sum(p * math.log(p / q) for p, q in zip(share, own, strict=True)) / len(query)
+    of = examples(query, document, positive)
+    plain = float(InfoNCE(0.1)(of))
+    ours = Matryoshka(InfoNCE(0.1), (6, 4, 2), whole=3.0, temperature=0.2)
+    assert float(ours(of)) == pytest.approx((plain + 3.0 * away) / 3, rel=1e-9)
+
+
+def test_whole_vectors_learn_nothing_from_cut_ones() -> None:
+    query, document, positive = batch(4)
+    query.requires_grad_()
+    of = examples(query, document, positive)
+    made = (InfoNCE(0.1)(of) / 2, Matryoshka(InfoNCE(0.1), (6, 2), whole=5.0)(of))
+    plain, aligned = (torch.autograd.grad(loss, query)[0] for loss in made)
+    torch.testing.assert_close(aligned[:, 2:], plain[:, 2:])  # only a whole vector has these
+    assert not torch.allclose(aligned[:, :2], plain[:, :2])
 
 
 @pytest.mark.parametrize("most", [1, 9, 18, 27, 1000])

@@ -86,7 +86,9 @@ def advice(verdict: Verdict, comparison: Comparison | None = None) -> str:
     than both models, that too; and that dev or the test was too small to decide anything.
     """
     sentence = _said(_ADVICE, verdict)
-    if verdict.outcome == BETTER and not all(guard.kept for guard in verdict.forgotten):
+    if verdict.difference.low == verdict.difference.high == 0:
+        sentence = _said({NO_DIFFERENCE: "Every query finds the same: keep the {base}."}, verdict)
+    elif verdict.outcome == BETTER and not all(guard.kept for guard in verdict.forgotten):
         sentence = (
             f"Use the {verdict.tuned.noun} only where the guard does not matter, or train again "
             "with a lower rate."

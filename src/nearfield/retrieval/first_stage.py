@@ -46,5 +46,5 @@ class FirstStage:
         return made
 
     def find(self, texts: Sequence[str], k: int) -> Ranking:
-        """The k closest documents to each text, without ids."""
-        return self.index.search(self.encode(texts), k)
+        """The k closest documents to each text, all where there are fewer, without ids."""
+        return self.index.search(self.encode(texts), min(k, max(1, len(self.index))))

@@ -56,7 +56,7 @@ class Retriever:
         """
         several = len(self.stages) > 1
         reranked = 0 if self.rerank is None else self.depth
-        deep = reach(k, reranked=reranked, fused=several)
+        deep = min(reach(k, reranked=reranked, fused=several), max(1, len(self.document_ids)))
         parts = self.first(queries, deep, where=where)
         found = parts[self.stages[0].name]
         if several:  # as deep, since the judge may put what is last among them first

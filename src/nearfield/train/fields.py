@@ -111,8 +111,9 @@ def _value(default: Any, value: Any, key: str, part: Any = None) -> Any:
             raise RecipeError(f"{key} is {value}; wanted a finite number")
         return float(value)
     if type(value) is not type(default):
+        like = list(default) if isinstance(default, tuple) else default
         raise RecipeError(
-            f"{key} is {value!r}; wanted {type(default).__name__}, as in "
-            f"{key.rsplit('.', 1)[-1]} = {default!r}"
+            f"{key} is {value!r}; wanted {type(like).__name__}, as in "
+            f"{key.rsplit('.', 1)[-1]} = {like!r}"
         )
     return value

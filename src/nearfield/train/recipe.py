@@ -51,7 +51,7 @@ class ObjectiveChoice:
     `dims`: the Matryoshka dims trained at once, by default those of the model's contract.
     `dim_weights`: the weight of each. `dims_per_step`: train only this many of them in a step,
     drawn for it, always with the whole vector; 0 for all. `rotate`: first turn vectors to the
-    principal directions of the documents that are learned from. `learn_temperature`: learn it, from
+    principal directions of the collection's documents. `learn_temperature`: learn it, from
     `temperature` on. `spread`: the weight of how unevenly texts lie on the sphere. `guide`: the
     model that an objective such as guided asks. `layer_weight`: the weight of the same objective on
     the model's first layers alone; how many is drawn for each step. `memory`: how many documents of
@@ -176,7 +176,9 @@ class Distil:
 
     `teacher` is a cross-encoder's folder, or an encoder's name or folder; there is none where it is
     empty. `loss` is kl or margin-mse, and counts `weight` beside the objective. `temperature`
-    divides the teacher's scores, as the objective's divides the model's.
+    divides the teacher's scores, as the objective's divides the model's. `whole`: the weight of
+    what whole vectors say of a batch's documents, which those cut to `objective.dims` then learn
+    in place of the objective.
     """
 
     teacher: str = ""
@@ -187,6 +189,7 @@ class Distil:
         "more than 0; without distil.teacher nothing is distilled",
     )
     temperature: float = above_0(1.0)
+    whole: float = not_below(0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -291,9 +294,11 @@ class Recipe:
 
     def _check_distil(self) -> None:
         asked = self.distil
+        wanted = "0 without objective.dims: vectors that are cut learn from whole ones"
+        need(not asked.whole or bool(self.objective.dims), "distil.whole", asked.whole, wanted)
         if not asked.teacher:
             wanted = "a teacher, which the other keys of [distil] are about"
-            need(asked == Distil(), "distil.teacher", "empty", wanted)
+            need(replace(asked, whole=0.0) == Distil(), "distil.teacher", "empty", wanted)
             return
         count = self.negatives.per_query
         wanted = "at least 1: a teacher compares a query's documents"
@@ -304,6 +309,8 @@ class Recipe:
         wanted = f"a number for each of objective.dims, {len(asked.dims)}"
         fits = len(asked.dim_weights) in (0, len(asked.dims))
         need(fits, "objective.dim_weights", asked.dim_weights, wanted)
+        wanted = "0 for all, or at least 2: the whole vector is always one of them"
+        need(asked.dims_per_step != 1, "objective.dims_per_step", 1, wanted)
         wanted = "false beside lora and in stages; begin with what models rotate makes"
         # vectors are turned once, before all that is trained
         turned = any(each.objective.rotate for each in self.stages)

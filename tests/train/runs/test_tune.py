@@ -276,7 +276,7 @@ def test_matryoshka_dims_are_trained_and_written(
         str(tiny),
         collection,
         to=tmp_path / "run",
-        recipe=recipe_of(objective={"dims": [32, 16], "rotate": True}),
+        recipe=recipe_of(objective={"dims": [32, 16], "rotate": True}, distil={"whole": 1.0}),
         guards=(),
     )
     made = tmp_path / "run" / "model"

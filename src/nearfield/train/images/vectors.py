@@ -32,8 +32,7 @@ class ImageVectors:
 
     def __init__(self, encoder: Opened) -> None:
         self.encoder = encoder
-        self._rows: dict[bytes, int] = {}
-        self._vectors = np.empty((0, encoder.contract.dim), np.float32)
+        self._known: dict[bytes, Floats] = {}
 
     def keep(self, images: Sequence[str], place: Path, progress: Progress) -> None:
         """Encode the images, data URLs, or read what was made of them in the file `place`."""
@@ -48,16 +47,13 @@ class ImageVectors:
 
     def of(self, images: Sequence[str]) -> Floats:
         """(n, width) of the images, those that are unknown encoded now."""
-        new = [image for image in images if text_hash(image) not in self._rows]
+        new = [image for image in images if text_hash(image) not in self._known]
         if new:
             self._add(new, self.encoder.encode(new, IMAGE).floats())
-        made: Floats = self._vectors[[self._rows[text_hash(image)] for image in images]]
-        return made
+        return np.stack([self._known[text_hash(image)] for image in images])
 
     def _add(self, images: Sequence[str], vectors: Floats) -> None:
-        before = len(self._vectors)
-        self._vectors = np.concatenate([self._vectors, vectors])
-        self._rows |= {text_hash(image): before + at for at, image in enumerate(images)}
+        self._known |= zip(map(text_hash, images), vectors, strict=True)
 
 
 class NewVectors(ImageVectors):

@@ -55,7 +55,7 @@ def objective_of(
         given = dict(zip(asked.dims, asked.dim_weights, strict=False))
         dims = sampled(dims, asked.dims_per_step, seed=recipe.seed, step=step)
         weights = tuple(given.get(dim, 1.0) for dim in dims)
-        objective = Matryoshka(objective, dims, weights)
+        objective = Matryoshka(objective, dims, weights, distil.whole, asked.temperature)
     if asked.memory:
         _check_memory(objective)
         objective = Memory(objective, asked.memory)

@@ -196,6 +196,8 @@ class Run(ABC):
         trained = TrainedOn((self.learnt,))
         for each in self.known.values():
             trained = each | trained
+        if isinstance(guards, str):
+            guards = (guards,)
         built_in = guards is None
         rule = GuardRule(
             self.measure,

@@ -51,6 +51,11 @@ def tune(
         model = str(folder)  # a name of the catalog becomes its folder
     if joined and pairs:
         raise InputError("pairs are texts; a model of images and text learns from the images")
+    if not isinstance(recipe, Recipe | None):
+        raise InputError(
+            f"recipe is {recipe!r}; wanted a Recipe, such as Recipe.open makes of a file and "
+            "Recipe.of of a dict"
+        )
     recipe = learning_from(pairs, recipe or tuning_recipe(model))
     if joined:
         refuse_for_images(recipe, setting)

@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from nearfield.data.collection import Collection, Split
+from nearfield.data.doctor.subject import sample
 from nearfield.data.kept_split import with_all_splits, with_enough_dev, with_judged_splits
 from nearfield.data.trained_on import keep_trained_on
 from nearfield.encoders.encoder import Encoder
@@ -127,7 +127,8 @@ class TuningRun(EncoderRun):
         place = self.folder.path / ROTATED
         if not place.exists():
             encoder = TextEncoder(self.trained.folder, TorchRuntime(self.trained))
-            texts = list(islice(self.documents_learned(), MOST_TURNED))
+            documents = self.collection.document_texts
+            texts = list(documents[sample(len(documents), MOST_TURNED)])
             made = encoder.encode(texts, DOCUMENT)
             rotate(self.model, to=place, vectors=made.floats())
         return TextModel.open(place, precision=self.precision, device=self.device)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
+from torch.nn.functional import kl_div
 
 from nearfield.train.objectives.examples import Examples
 from nearfield.train.objectives.objective import Wrapper
@@ -18,18 +19,35 @@ class Matryoshka(Wrapper):
 
     Items are cut by `Represented.truncate`, as they are when they are embedded. Kusupati et al.
     2022 (arXiv 2205.13147), equation 1.
+
+    With `whole` above 0, cut items learn from whole ones instead: `whole` times the mean over rows
+    of sum_j p_j (log p_j - log q_j), where q is the softmax of a cut's scores of all documents over
+    `temperature` and p that of whole items'. No gradient goes through p: Li et al. 2024 (arXiv
+    2402.14776, section 3.3) align a model's first layers with its last so.
     """
 
     dims: tuple[int, ...]
     weights: tuple[float, ...] = ()
+    whole: float = 0.0
+    temperature: float = 0.05
 
     def __call__(self, examples: Examples) -> Tensor:
         weights = self.weights or (1.0,) * len(self.dims)
         total: Tensor | float = 0.0
         for dim, weight in zip(self.dims, weights, strict=True):
-            total = total + weight * self.inner(examples.truncated(dim))
+            cut = examples.truncated(dim)
+            if self.whole and dim < self.dims[0]:
+                wanted = self._shares(examples.scores.detach())
+                said = self._shares(cut.scores)
+                loss = self.whole * kl_div(said, wanted, reduction="batchmean", log_target=True)
+            else:
+                loss = self.inner(cut)
+            total = total + weight * loss
         assert isinstance(total, Tensor)
         return total / sum(weights)
+
+    def _shares(self, scores: Tensor) -> Tensor:
+        return (scores / self.temperature).log_softmax(-1)
 
 
 def sampled(dims: tuple[int, ...], count: int, *, seed: int, step: int) -> tuple[int, ...]:

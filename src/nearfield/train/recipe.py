@@ -70,7 +70,9 @@ class ObjectiveChoice:
         (), lambda weights: min(weights, default=1.0) > 0, "numbers above 0", 0.0
     )
     rotate: bool = False
-    dims_per_step: int = not_below(0, 0)
+    dims_per_step: int = checked(
+        0, lambda count: count >= 0 and count != 1, "0 for all, or 2 and more: one is the whole"
+    )
     learn_temperature: bool = False
     spread: float = not_below(0, 0.0)
     guide: str = ""
@@ -294,31 +296,40 @@ class Recipe:
 
     def _check_distil(self) -> None:
         asked = self.distil
-        wanted = "0 without objective.dims: vectors that are cut learn from whole ones"
-        need(not asked.whole or bool(self.objective.dims), "distil.whole", asked.whole, wanted)
+        fits = not asked.whole or bool(self.objective.dims)
+        need(fits, "distil.whole", asked.whole, "0 without objective.dims, which alone learn by it")
         if not asked.teacher:
-            wanted = "a teacher, which the other keys of [distil] are about"
-            need(replace(asked, whole=0.0) == Distil(), "distil.teacher", "empty", wanted)
+            fits = asked == Distil(whole=asked.whole)
+            need(fits, "distil.teacher", "empty", "a teacher, which the other keys are about")
             return
-        count = self.negatives.per_query
-        wanted = "at least 1: a teacher compares a query's documents"
-        need(count > 0, "negatives.per_query", count, wanted)
+        need(
+            self.negatives.per_query > 0,
+            "negatives.per_query",
+            0,
+            "at least 1: a teacher compares a query's documents",
+        )
 
     def _check_objective(self) -> None:
         asked = self.objective
-        wanted = f"a number for each of objective.dims, {len(asked.dims)}"
         fits = len(asked.dim_weights) in (0, len(asked.dims))
+        wanted = f"a number for each of objective.dims, {len(asked.dims)}"
         need(fits, "objective.dim_weights", asked.dim_weights, wanted)
-        wanted = "0 for all, or at least 2: the whole vector is always one of them"
-        need(asked.dims_per_step != 1, "objective.dims_per_step", 1, wanted)
-        wanted = "false beside lora and in stages; begin with what models rotate makes"
         # vectors are turned once, before all that is trained
         turned = any(each.objective.rotate for each in self.stages)
         if asked.rotate and (self.lora.rank or self.stages):
             turned = True
-        need(not turned, "objective.rotate", "true", wanted)
-        wanted = "0 beside objective.layer_weight: what is remembered was made by all layers"
-        need(not (asked.memory and asked.layer_weight), "objective.memory", asked.memory, wanted)
+        need(
+            not turned,
+            "objective.rotate",
+            "true",
+            "false beside lora and in stages; begin with what models rotate makes",
+        )
+        need(
+            not (asked.memory and asked.layer_weight),
+            "objective.memory",
+            asked.memory,
+            "0 beside objective.layer_weight: what is remembered was made by all layers",
+        )
         made = _objective(asked, "objective")
         guided = made is not None and bool(made.needs & GUIDED)
         wanted = "none: the objective asks none"
@@ -329,8 +340,7 @@ class Recipe:
     def _check_data(self) -> None:
         sets = self.data.sets
         if self.distil.teacher or self.objective.guide:
-            wanted = "at most one: a teacher or a guide is asked of one data set"
-            need(len(sets) < 2, "data.sets", len(sets), wanted)
+            need(len(sets) < 2, "data.sets", len(sets), "at most one beside a teacher or a guide")
         for at, each in enumerate(sets):
             key = f"data.sets[{at}].prompts"
             roles = tuple(each.prompts)
@@ -347,10 +357,13 @@ class Recipe:
                 if name not in ("name", "temperature", "parameters", "spread"):
                     need(got == usual, f"{key}.{name}", got, wanted)
             beside = made is not None and bool(made.needs & GUIDED or made.learns(1, 1))
-            wanted = "one that asks no guide and learns no weights beside the model"
-            need(not beside, key, own.name, wanted)
-            wanted = "none: a data set alone takes that of the recipe"
-            need(len(sets) > 1, key, own.name, wanted)
+            need(
+                not beside,
+                key,
+                own.name,
+                "one that asks no guide and learns no weights beside the model",
+            )
+            need(len(sets) > 1, key, own.name, "none: a data set alone takes that of the recipe")
 
     @classmethod
     def open(cls, path: str | Path, *, kind: str = "dense", start: Recipe | None = None) -> Recipe:

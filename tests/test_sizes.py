@@ -16,7 +16,7 @@ import pytest
 
 from tree import file_of, functions, imports, modules
 
-SOURCE_TOKENS = 446_983
+SOURCE_TOKENS = 446_977
 FILE_TOKENS, FUNCTION_TOKENS, FIELDS, FILES = 2_500, 400, 12, 20
 LARGER_DATACLASSES = 1
 

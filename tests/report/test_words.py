@@ -38,6 +38,13 @@ def test_each_outcome_has_its_headline_summary_and_advice(verdict: Verdict, outc
     )
 
 
+def test_a_tune_of_which_nothing_was_kept_is_told_to_keep_the_base(verdict: Verdict) -> None:
+    nothing = replace(verdict, outcome=NO_DIFFERENCE, difference=Estimate(0.0, 0.0, 0.0))
+    assert "Every query has the same value with both: keep the base" in words.advice(nothing)
+    one = replace(nothing, difference=Estimate(0.1, 0.1, 0.1))
+    assert "or test on more queries" in words.advice(one)
+
+
 def test_what_ranks_higher_than_both_models_is_named_with_the_advice(verdict: Verdict) -> None:
     rows = {
         "BM25": (0.79, "a"),

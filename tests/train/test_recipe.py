@@ -68,6 +68,7 @@ def test_the_toml_that_a_report_shows_gives_the_same_recipe(tmp_path: Path) -> N
         ({"objective": {"dims": [0]}}, "objective.dims is "),
         ({"objective": {"rotate": True}, "lora": {"rank": 4}}, "rotate is true; wanted false"),
         ({"stages": [{"objective": {"rotate": True}}]}, "rotate is true; wanted false beside lora"),
+        ({"objective": {"dims": 64}}, r"dims is 64; wanted list, as in dims = \[\]"),
         ({"objective": {"dims": [True]}}, r"objective\.dims\[0\] is True"),
         ({"objective": {"dims": [8], "dims_per_step": 1}}, "dims_per_step is 1; wanted 0 for all"),
         ({"distil": {"whole": 1.0}}, "distil.whole is 1.0; wanted 0 without objective.dims"),

@@ -86,8 +86,9 @@ def advice(verdict: Verdict, comparison: Comparison | None = None) -> str:
     than both models, that too; and that dev or the test was too small to decide anything.
     """
     sentence = _said(_ADVICE, verdict)
-    if verdict.difference.low == verdict.difference.high == 0:
-        sentence = _said({NO_DIFFERENCE: "Every query finds the same: keep the {base}."}, verdict)
+    away = verdict.difference
+    if verdict.outcome == NO_DIFFERENCE and away.low == away.high == 0:
+        sentence = f"Every query has the same value with both: keep the {verdict.baseline.noun}."
     elif verdict.outcome == BETTER and not all(guard.kept for guard in verdict.forgotten):
         sentence = (
             f"Use the {verdict.tuned.noun} only where the guard does not matter, or train again "

@@ -71,7 +71,7 @@ class ObjectiveChoice:
     )
     rotate: bool = False
     dims_per_step: int = checked(
-        0, lambda count: count >= 0 and count != 1, "0 for all, or 2 and more: one is the whole"
+        0, lambda count: count >= 0 and count != 1, "0 for all, or at least 2: one is the whole"
     )
     learn_temperature: bool = False
     spread: float = not_below(0, 0.0)
@@ -296,11 +296,19 @@ class Recipe:
 
     def _check_distil(self) -> None:
         asked = self.distil
-        fits = not asked.whole or bool(self.objective.dims)
-        need(fits, "distil.whole", asked.whole, "0 without objective.dims, which alone learn by it")
+        need(
+            not asked.whole or bool(self.objective.dims),
+            "distil.whole",
+            asked.whole,
+            "0 without objective.dims: only vectors that are cut learn by it",
+        )
         if not asked.teacher:
-            fits = asked == Distil(whole=asked.whole)
-            need(fits, "distil.teacher", "empty", "a teacher, which the other keys are about")
+            need(
+                asked == Distil(whole=asked.whole),
+                "distil.teacher",
+                "empty",
+                "a teacher, which the other keys of [distil] are about",
+            )
             return
         need(
             self.negatives.per_query > 0,

@@ -188,6 +188,16 @@ def test_the_same_run_again_only_reads(finished: Path, tiny: Path, collection: C
     assert before == {path: path.stat().st_mtime_ns for path in finished.rglob("*.safetensors")}
 
 
+def test_a_recipe_is_a_recipe_and_a_guard_may_be_one_name(
+    tmp_path: Path, tiny: Path, collection: Collection
+) -> None:
+    with pytest.raises(InputError, match=r"recipe is 'r\.toml'; wanted a Recipe"):
+        tune(str(tiny), collection, to=tmp_path / "run", recipe="r.toml")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"guard-that-is-nowhere\.jsonl"):
+        asked = {"to": tmp_path / "run", "recipe": recipe_of()}
+        tune(str(tiny), collection, guards="guard-that-is-nowhere.jsonl", **asked)
+
+
 def test_another_run_in_the_same_folder_is_refused(
     finished: Path, tiny: Path, collection: Collection
 ) -> None:
@@ -282,6 +292,11 @@ def test_matryoshka_dims_are_trained_and_written(
     made = tmp_path / "run" / "model"
     assert TextEncoder.open(made).contract.matryoshka_dims == (32, 16)
     assert [module.kind for module in read_modules(made)][2] == "Dense"
+    # of all documents of the collection, turned vectors have no two dimensions that go together
+    turned = TextEncoder.open(tmp_path / "run" / "rotated")
+    vectors = np.asarray(turned.encode_document(list(collection.document_texts)), np.float64)
+    squares = vectors.T @ vectors
+    assert np.abs(squares - np.diag(np.diag(squares))).max() < 1e-3 * squares.max()
     # the base in the table of dims is the model as it was given, not turned
     storage = read_run(tmp_path / "run").storage
     assert storage is not None
